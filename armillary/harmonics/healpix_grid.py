@@ -1,0 +1,65 @@
+"""Evaluation on the nested HEALPix x tilt grids of SO(3), ring by ring.
+
+All pixels of a HEALPix ring share their polar angle, so a ring costs one Wigner contraction; its azimuths and the tilts
+are then two small products with real Fourier matrices. Level 5 (2,359,296 rotations) takes milliseconds and no table
+beside its own answer.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import healpix
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from armillary.harmonics.fourier import fourier_basis
+from armillary.harmonics.layout import so3_lmax
+from armillary.harmonics.rings import Rings
+
+
+class _RingGrid(NamedTuple):
+    rings: Rings
+    azimuth: Float[Tensor, "rings longest orders"]
+    pixel: Tensor  # nested pixel -> place among the padded (ring, position) rows
+    tilt: Float[Tensor, "orders tilts"]
+
+
+@lru_cache(maxsize=16)
+def _ring_grid(lmax: int, level: int, dtype: torch.dtype, device: torch.device) -> _RingGrid:
+    nside = 2**level
+    pixels = np.arange(12 * nside**2)
+    theta, phi = healpix.pix2ang(nside, pixels, nest=False)
+    # Ring-scheme pixels come ring by ring: a new ring starts where the polar angle rises.
+    starts = np.flatnonzero(np.diff(theta, prepend=-1.0) > 1e-9)
+    ring = np.searchsorted(starts, pixels, side="right") - 1
+    longest = 4 * nside
+    azimuth = torch.zeros(len(starts) * longest, dtype=torch.float64)
+    place = torch.from_numpy(ring * longest + pixels - starts[ring])
+    azimuth[place] = torch.from_numpy(phi)
+    tilts = 6 * nside
+    tilt = (torch.arange(tilts, dtype=torch.float64) + 0.5) * (2 * torch.pi / tilts)
+    return _RingGrid(
+        Rings(lmax, torch.from_numpy(theta[starts]), dtype).to(device),
+        fourier_basis(lmax, azimuth).to(device, dtype).unflatten(0, (len(starts), longest)),
+        place[torch.from_numpy(healpix.nest2ring(nside, pixels))].to(device),
+        fourier_basis(lmax, tilt).T.to(device, dtype),
+    )
+
+
+def evaluate_on_so3_grid(coeffs: Float[Tensor, "*batch modes"], level: int) -> Float[Tensor, "*batch points"]:
+    """Values at all 72 * 8^level rotations of ``so3_grid(level)``, in its order (nested pixel, then tilt).
+
+    Args:
+        coeffs: SO(3) coefficients.
+        level: Grid level; 5 has 2,359,296 rotations.
+
+    Example:
+        >>> evaluate_on_so3_grid(torch.ones(1), level=1).shape
+        torch.Size([576])
+    """
+    grid = _ring_grid(so3_lmax(coeffs.shape[-1]), level, coeffs.dtype, coeffs.device)
+    spectra = grid.rings.spectra(coeffs)
+    rows = (grid.azimuth @ spectra).flatten(-3, -2)
+    return (rows.index_select(-2, grid.pixel) @ grid.tilt).flatten(-2)

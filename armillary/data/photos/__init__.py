@@ -1,0 +1,3 @@
+"""A user's own posed photographs: one reader per format."""
+
+from .posed_npz import PosedNpzReader as PosedNpzReader

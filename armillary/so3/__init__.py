@@ -1,1 +1,29 @@
 """Rotations, symmetry groups, grids and quadrature on the sphere and on SO(3)."""
+
+from .grid import GRID_TABLE as GRID_TABLE
+from .grid import children as children
+from .grid import nearest_cell as nearest_cell
+from .grid import s2_grid as s2_grid
+from .grid import so3_grid as so3_grid
+from .grid import so3_grid_rotation as so3_grid_rotation
+from .grid import so3_grid_size as so3_grid_size
+from .grid import tilt_count as tilt_count
+from .quadrature import driscoll_healy as driscoll_healy
+from .quadrature import equiangular as equiangular
+from .quadrature import gauss_legendre as gauss_legendre
+from .rotation import exp as exp
+from .rotation import from_euler_zyz as from_euler_zyz
+from .rotation import geodesic_distance as geodesic_distance
+from .rotation import log as log
+from .rotation import matrix_to_quat_wxyz as matrix_to_quat_wxyz
+from .rotation import matrix_to_quat_xyzw as matrix_to_quat_xyzw
+from .rotation import nearest_rotation as nearest_rotation
+from .rotation import quat_wxyz_to_matrix as quat_wxyz_to_matrix
+from .rotation import quat_xyzw_to_matrix as quat_xyzw_to_matrix
+from .rotation import random_rotations as random_rotations
+from .rotation import rotation_defect as rotation_defect
+from .rotation import rotation_x as rotation_x
+from .rotation import rotation_y as rotation_y
+from .rotation import rotation_z as rotation_z
+from .rotation import to_euler_zyz as to_euler_zyz
+from .symmetry import SymmetryGroup as SymmetryGroup

@@ -10,12 +10,15 @@ the cell's volume (spacing) and how far a rotation can be from the grid (coverin
 
 | level | cells | spacing | covering radius |
 |---|---|---|---|
-| 0 | 72 | 59.2 | 56.2 |
-| 1 | 576 | 29.6 | 29.0 |
-| 2 | 4608 | 14.8 | 15.0 |
-| 3 | 36864 | 7.4 | 7.6 |
-| 4 | 294912 | 3.7 | 3.9 |
-| 5 | 2359296 | 1.85 | 1.95 |
+| 0 | 72 | 59.09 | 51.07 |
+| 1 | 576 | 29.55 | 27.87 |
+| 2 | 4608 | 14.78 | 13.91 |
+| 3 | 36864 | 7.39 | 6.95 |
+| 4 | 294912 | 3.70 | 3.48 |
+| 5 | 2359296 | 1.85 | 1.74 |
+
+From level 1 on, the farthest rotations are those with R z at a pole, half a tilt step off:
+cos(radius / 2) = cos(delta / 2) cos(pi / (2 n_tilt)) with cos(delta) = 1 - 4^-L / 3.
 
 Reference: Generating uniform incremental grids on SO(3) using the Hopf fibration (Yershova et al., 2010),
     https://doi.org/10.1177/0278364909352700; HEALPix (Górski et al., 2005), https://doi.org/10.1086/427976
@@ -30,8 +33,15 @@ from torch import Tensor
 
 from armillary.so3.rotation import from_euler_zyz
 
-# The table above: level, cells, spacing in degrees, covering radius in degrees.
-GRID_TABLE: tuple[tuple[int, int, float, float], ...] = ()
+# The table above, rounded up: level, cells, spacing in degrees, covering radius in degrees.
+GRID_TABLE = (
+    (0, 72, 59.09, 51.07),
+    (1, 576, 29.55, 27.87),
+    (2, 4608, 14.78, 13.91),
+    (3, 36864, 7.39, 6.95),
+    (4, 294912, 3.70, 3.48),
+    (5, 2359296, 1.85, 1.74),
+)
 
 # Steps in (x, y) of a base face to a pixel and its eight neighbours.
 _STEPS = [(0, 0), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
@@ -187,9 +197,11 @@ def _candidate_pixels(direction: Float[Tensor, "*batch 3"], level: int) -> Int64
     """The HEALPix pixel that holds a direction and its neighbours; at level 0 all twelve, which are about as many."""
     if level == 0:
         return torch.arange(12, device=direction.device).expand(*direction.shape[:-1], 12)
-    x, y, z = direction.cpu().numpy().T if direction.ndim == 1 else direction.cpu().unbind(-1)
-    held = healpix.vec2pix(2**level, *(torch.as_tensor(v).numpy() for v in (x, y, z)), nest=True)
-    return _neighbours(torch.as_tensor(held, dtype=torch.int64).to(direction.device), level)
+    vectors = direction.reshape(-1, 3).cpu().numpy()
+    held = torch.from_numpy(healpix.vec2pix(2**level, *vectors.T, nest=True)).to(direction.device)
+    # A second ring is never needed: at levels 1 to 7 the nearest pixel outside the candidates stays more than
+    # 0.29 / 2^level rad beyond the distance at which it could win (tests/so3/test_grid.py).
+    return _neighbours(held.long().reshape(direction.shape[:-1]), level)
 
 
 def _neighbours(pixel: Int64[Tensor, "*batch"], level: int) -> Int64[Tensor, "*batch 9"]:

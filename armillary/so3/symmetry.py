@@ -46,7 +46,9 @@ class SymmetryGroup:
         defect = rotation_defect(self.discrete).amax().item()
         # 1e-5 admits elements given in float32; real mistakes (a reflection, a scale) are far beyond it.
         if not defect < 1e-5:
-            raise ValueError(f"expected rotations as symmetry elements, got a matrix off by {defect:.2g}; check its rows")
+            raise ValueError(
+                f"expected rotations as symmetry elements, got a matrix off by {defect:.2g}; check its rows"
+            )
         if self.axis is not None and abs(torch.linalg.vector_norm(self.axis).item() - 1) > 1e-5:
             raise ValueError(f"expected a unit vector as symmetry axis, got {self.axis.tolist()}; divide by its length")
 
@@ -225,10 +227,14 @@ class SymmetryGroup:
         defect = rotation_defect(discrete).amax().item()
         # Files print about four digits; within that, the nearest rotation is what was meant.
         if not defect < 1e-2:
-            raise ValueError(f"expected rotations in symmetries_discrete, got one off by {defect:.2g}; correct the entry")
+            raise ValueError(
+                f"expected rotations in symmetries_discrete, got one off by {defect:.2g}; correct the entry"
+            )
         axes = [_unit(entry["axis"]) for entry in entries.get("symmetries_continuous", [])]
         if any(torch.linalg.vector_norm(torch.linalg.cross(axes[0], other)) > 1e-3 for other in axes):
-            raise ValueError(f"expected one axis in symmetries_continuous, got {len(axes)}; keep one (a sphere has no pose)")
+            raise ValueError(
+                f"expected one axis in symmetries_continuous, got {len(axes)}; keep one (a sphere has no pose)"
+            )
         return cls(nearest_rotation(discrete), axis=axes[0] if axes else None, name="BOP")
 
 

@@ -1,0 +1,10 @@
+"""Models: compositions of layers whose forward returns a distribution over rotations."""
+
+from armillary.models.harmonic_regression import HarmonicRegression as HarmonicRegression
+from armillary.models.harmonic_regression import HarmonicRegressionConfig as HarmonicRegressionConfig
+from armillary.models.image2sphere import Image2Sphere as Image2Sphere
+from armillary.models.image2sphere import Image2SphereConfig as Image2SphereConfig
+from armillary.models.model import Model as Model
+from armillary.models.pretrained import from_pretrained as from_pretrained
+from armillary.models.pretrained import read_metadata as read_metadata
+from armillary.models.pretrained import save_pretrained as save_pretrained

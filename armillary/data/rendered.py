@@ -1,0 +1,103 @@
+"""Views rendered straight into memory: an `ImageStore` without files, for demos and training on shapes."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from tqdm import tqdm
+
+from .lighting import BackgroundKind
+from .renderer import Backend, Renderer
+from .sample import DatasetInfo
+from .scene import BLOCK, LightKind, SceneSettings, Shape, draw_block, render_block
+from .store import ImageStore
+
+
+def rendered_store(
+    shapes: Sequence[Shape],
+    views_per_shape: int,
+    size: int = 96,
+    seed: int = 0,
+    margin: float = 1.5,
+    fov_deg: float = 20.0,
+    lights: LightKind = "studio",
+    background: BackgroundKind = "black",
+    backend: Backend = "auto",
+    progress: bool = True,
+) -> ImageStore:
+    """Uniformly random centred views of shapes; shapes of one name share a category.
+
+    Args:
+        shapes: solids, zoo members or meshes.
+        views_per_shape: pictures of each.
+        size: of the crops, pixels.
+        seed: view i of shape k is a pure function of (seed, k, i).
+        margin: half the crop's width over the object's outline; 1 leaves augmentation no room.
+        fov_deg: field of view of the whole crop, degrees.
+        lights: "studio" (the same for all) or "random".
+        background: what stands behind the object.
+        backend: of the renderer.
+        progress: show a bar.
+
+    Example:
+        >>> from armillary.data import Mesh, MeshShape
+        >>> sail = Mesh(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]]))
+        >>> store = rendered_store([MeshShape("sail", sail)], 3, size=16, backend="torch", progress=False)
+        >>> store.images.shape
+        torch.Size([3, 3, 16, 16])
+    """
+    if not shapes or views_per_shape < 1:
+        raise ValueError(
+            f"expected shapes and views, got {len(shapes)} shapes and {views_per_shape} views; ask for one"
+        )
+    settings = SceneSettings(size, fov_deg, 1 / margin, 0.0, 0.0, lights, background, seed)
+    info, category = shapes_info("rendered", shapes)
+    count = len(shapes) * views_per_shape
+    images = torch.zeros(count, 3, size, size, dtype=torch.uint8)
+    rotations, translations = torch.zeros(count, 3, 3), torch.zeros(count, 3)
+    renderer = Renderer(size=size, backend=backend)
+    bar = tqdm(total=count, desc="rendering", unit="image", disable=not progress, delay=1.0)
+    for number, shape in enumerate(shapes):
+        centre, radius = shape.mesh.bounding_sphere()
+        for block in range(math.ceil(views_per_shape / BLOCK)):
+            here = min(BLOCK, views_per_shape - block * BLOCK)
+            views = draw_block(centre, radius, settings, number, block)
+            frames = render_block(renderer, shape.mesh, views, settings, here)
+            first = number * views_per_shape + block * BLOCK
+            images[first : first + here] = frames.rgb.permute(0, 3, 1, 2).cpu()
+            rotations[first : first + here] = views.rotations[:here]
+            translations[first : first + here] = views.translations[:here]
+            bar.update(here)
+    bar.close()
+    renderer.close()
+    return ImageStore(
+        images,
+        rotations,
+        settings.intrinsics().repeat(count, 1, 1),
+        torch.tensor(category).repeat_interleave(views_per_shape),
+        turns=torch.eye(3).repeat(count, 1, 1),
+        names=tuple(f"{number:06d}/{view:06d}" for number in range(len(shapes)) for view in range(views_per_shape)),
+        info=info,
+        margin=margin,
+        translations=translations,
+    )
+
+
+def shapes_info(name: str, shapes: Sequence[Shape]) -> tuple[DatasetInfo, list[int]]:
+    """What holds for a set of shapes, and the category of each; a category's sphere is that of its largest shape."""
+    categories = list(dict.fromkeys(shape.name for shape in shapes))
+    category = [categories.index(shape.name) for shape in shapes]
+    largest: dict[int, tuple[torch.Tensor, float]] = {}
+    for shape, index in zip(shapes, category, strict=True):
+        sphere = shape.mesh.bounding_sphere()
+        if index not in largest or sphere[1] > largest[index][1]:
+            largest[index] = sphere
+    spheres = [largest[index] for index in range(len(categories))]
+    info = DatasetInfo(
+        name,
+        tuple(categories),
+        tuple(shapes[category.index(index)].symmetry for index in range(len(categories))),
+        torch.stack([centre for centre, _ in spheres]),
+        torch.tensor([radius for _, radius in spheres]),
+    )
+    return info, category

@@ -1,0 +1,159 @@
+"""Random views of a shape: view i of object k is a pure function of (seed, k, i), whatever else is rendered.
+
+Rotations are uniform on SO(3); the object's bounding sphere sits near the picture's middle and fills a stated share of it.
+Views are drawn in blocks of fixed size, one random generator per block, so that any block can be made again alone.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from armillary.so3 import SymmetryGroup, random_rotations
+
+from .camera import intrinsics_from_fov
+from .lighting import BackgroundKind, Lights, random_backgrounds, random_lights, studio_lights
+from .mesh import Mesh
+from .renderer import Frames, Renderer
+
+# Views per block: large enough for the renderer to batch, small enough that a lost block costs little.
+BLOCK = 32
+
+LightKind = Literal["studio", "random"]
+
+
+@runtime_checkable
+class Shape(Protocol):
+    """Anything with a name, a mesh and a symmetry group: a solid, a member of the zoo, a loaded mesh."""
+
+    @property
+    def name(self) -> str:
+        """Category."""
+        ...
+
+    @property
+    def mesh(self) -> Mesh:
+        """Surface, metres."""
+        ...
+
+    @property
+    def symmetry(self) -> SymmetryGroup:
+        """Group of the object frame under which the shape looks the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class MeshShape:
+    """A mesh with a name and, if it has one, a symmetry.
+
+    Example:
+        >>> square = Mesh(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]]))
+        >>> MeshShape("sail", square).symmetry.order
+        1
+    """
+
+    name: str
+    mesh: Mesh
+    symmetry: SymmetryGroup = SymmetryGroup.trivial()
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """How objects are photographed.
+
+    Example:
+        >>> SceneSettings(size=64).intrinsics()[0, 2]
+        tensor(31.5000)
+    """
+
+    # Width and height of the pictures, pixels.
+    size: int = 128
+    # Horizontal field of view, degrees.
+    fov_deg: float = 30.0
+    # Width of the object's bounding sphere over the picture's width.
+    fill: float = 0.75
+    # The fill varies by a factor in [1 / (1 + jitter), 1 + jitter], by moving the camera.
+    fill_jitter: float = 0.1
+    # The object's centre moves by up to this share of half the picture's width, along each axis.
+    shift: float = 0.05
+    # Light: the same for all views, or random for each.
+    lights: LightKind = "random"
+    # What stands behind the object.
+    background: BackgroundKind = "mixed"
+    # Another seed gives other views.
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("size", 8, 8192), ("fov_deg", 0.1, 150), ("fill", 0.01, 4), ("fill_jitter", 0, 10)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"expected {name} from {low} to {high}, got {getattr(self, name)}; choose another")
+        for name, choices in (("lights", get_args(LightKind)), ("background", get_args(BackgroundKind))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"expected {name} among {', '.join(choices)}, got '{getattr(self, name)}'; choose one")
+
+    def intrinsics(self) -> Float[Tensor, "3 3"]:
+        """The pinhole matrix of all views."""
+        return intrinsics_from_fov(math.radians(self.fov_deg), self.size)
+
+
+@dataclass(frozen=True)
+class ViewBlock:
+    """Poses, light and background of `BLOCK` consecutive views of one object."""
+
+    rotations: Float[Tensor, "views 3 3"]
+    translations: Float[Tensor, "views 3"]
+    lights: Lights
+    backgrounds: Float[Tensor, "views height width 3"]
+
+
+def draw_block(
+    centre: Float[Tensor, "3"], radius: float, settings: SceneSettings, object_index: int, block: int
+) -> ViewBlock:
+    r"""Views ``block * BLOCK`` to ``(block + 1) * BLOCK - 1`` of an object with the given bounding sphere.
+
+    A sphere of outline :math:`\tan a = f \tan(\phi / 2)` (fill f, field of view phi) stands at :math:`d = r / \sin a`.
+
+    Example:
+        >>> first = draw_block(torch.zeros(3), 1.0, SceneSettings(size=16), object_index=0, block=3)
+        >>> again = draw_block(torch.zeros(3), 1.0, SceneSettings(size=16), object_index=0, block=3)
+        >>> bool((first.translations == again.translations).all())
+        True
+    """
+    generator = _generator(settings.seed, object_index, block)
+    half_width = math.tan(math.radians(settings.fov_deg) / 2)
+    rotations = random_rotations(BLOCK, generator=generator)
+    jitter = math.log1p(settings.fill_jitter) * (2 * torch.rand(BLOCK, generator=generator) - 1)
+    tangent = settings.fill * half_width * torch.exp(jitter)
+    distance = radius * torch.sqrt(1 + tangent**-2)
+    shift = settings.shift * half_width * (2 * torch.rand(BLOCK, 2, generator=generator) - 1)
+    in_camera = torch.cat([shift, torch.ones(BLOCK, 1)], -1)
+    in_camera = in_camera / torch.linalg.vector_norm(in_camera, dim=-1, keepdim=True) * distance[:, None]
+    lights = studio_lights() if settings.lights == "studio" else random_lights(BLOCK, generator)
+    backgrounds = random_backgrounds(BLOCK, settings.size, settings.size, settings.background, generator)
+    return ViewBlock(rotations, in_camera - rotations @ centre, lights, backgrounds)
+
+
+def render_block(renderer: Renderer, mesh: Mesh, views: ViewBlock, settings: SceneSettings, count: int) -> Frames:
+    """The first `count` views of a block."""
+    lights = views.lights
+    if len(lights.directions) > 1:
+        part = slice(count)
+        lights = Lights(lights.directions[part], lights.colours[part], lights.ambient[part], lights.specular[part])
+    return renderer.render(
+        mesh,
+        views.rotations[:count],
+        views.translations[:count],
+        settings.intrinsics(),
+        lights,
+        views.backgrounds[:count],
+    )
+
+
+def _generator(seed: int, object_index: int, block: int) -> torch.Generator:
+    # Neighbouring integers make poor seeds for related streams; a hash makes unrelated ones.
+    digest = hashlib.sha256(f"armillary/{seed}/{object_index}/{block}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,0 +1,152 @@
+"""Building blocks of procedural objects: polyhedra, surfaces of revolution, prisms and tubes, as meshes.
+
+All lengths in metres; z is up. Curved parts carry exact or averaged shading normals, so that facets do not show.
+"""
+
+from math import pi
+
+import numpy as np
+import torch
+
+from .mesh import Mesh, smooth
+
+Point = tuple[float, ...]
+
+
+def make_mesh(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray | None = None) -> Mesh:
+    """A grey mesh from arrays."""
+    return Mesh(
+        vertices=torch.tensor(np.asarray(vertices), dtype=torch.float32),
+        faces=torch.tensor(np.asarray(faces), dtype=torch.int64),
+        normals=None if normals is None else torch.tensor(np.asarray(normals), dtype=torch.float32),
+    )
+
+
+def convex(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    """A convex polyhedron around the origin; faces are turned outwards."""
+    corners = vertices[faces]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    inward = (normal * corners.mean(axis=1)).sum(axis=1) < 0
+    return make_mesh(vertices, np.where(inward[:, None], faces[:, ::-1], faces))
+
+
+def box(size: Point, centre: Point = (0.0, 0.0, 0.0)) -> Mesh:
+    """A cuboid with the given edge lengths along x, y, z."""
+    corners = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    quads = np.array([[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]])
+    mesh = convex(corners, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]))
+    vertices = mesh.vertices * torch.tensor(size) + torch.tensor(centre)
+    return make_mesh(vertices.numpy(), mesh.faces.numpy())
+
+
+def lathe(profile: list[Point], segments: int = 64, crease: float = 0.6) -> Mesh:
+    """The surface swept by a profile of (radius, z) points turned about the z axis.
+
+    Shading normals are exact around the axis; along the profile they are averaged where it bends by less than the
+    crease angle (rad).
+    """
+    points = np.array(profile, dtype=float)
+    steps = np.diff(points, axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    points, steps = np.concatenate([points[:1], points[1:][lengths > 1e-9]]), steps[lengths > 1e-9]
+    lengths = lengths[lengths > 1e-9]
+    across = np.stack([steps[:, 1], -steps[:, 0]], axis=1) / lengths[:, None]  # normal of each piece: (radial, z)
+    angles = 2 * pi * np.arange(segments + 1) / segments
+    vertices, faces, normals = [], [], []
+    for piece, (start, end) in enumerate(zip(points[:-1], points[1:], strict=True)):
+        if start[0] < 1e-9 and end[0] < 1e-9:
+            continue
+        ends = [_joined(across, lengths, piece, other, crease) for other in (piece - 1, piece + 1)]
+        for segment in range(segments):
+            left, right = angles[segment], angles[segment + 1]
+            quad = [(start, ends[0], left), (start, ends[0], right), (end, ends[1], right), (end, ends[1], left)]
+            # At a tip both sides meet: the one corner kept there looks along the middle of its segment.
+            triangles = [[0, 1, 2], [0, 2, 3]]
+            if start[0] < 1e-9:
+                triangles, quad[0] = [[0, 2, 3]], (start, ends[0], (left + right) / 2)
+            elif end[0] < 1e-9:
+                triangles, quad[2] = [[0, 1, 2]], (end, ends[1], (left + right) / 2)
+            for triangle in triangles:
+                faces.append([len(vertices), len(vertices) + 1, len(vertices) + 2])
+                for corner in triangle:
+                    (radius, z), (radial, upward), angle = quad[corner]
+                    vertices.append([radius * np.cos(angle), radius * np.sin(angle), z])
+                    normals.append([radial * np.cos(angle), radial * np.sin(angle), upward])
+    return _shared(np.array(vertices), np.array(faces), np.array(normals).reshape(-1, 3, 3))
+
+
+def _joined(across: np.ndarray, lengths: np.ndarray, piece: int, other: int, crease: float) -> np.ndarray:
+    """Normal at the end where a piece of a profile meets another one."""
+    if not 0 <= other < len(across) or across[piece] @ across[other] < np.cos(crease):
+        return across[piece]
+    total = across[piece] * lengths[piece] + across[other] * lengths[other]
+    return total / np.linalg.norm(total)
+
+
+def _shared(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> Mesh:
+    """The mesh with equal positions stored once (to a relative 1e-9, for the seam of full turns)."""
+    step = 1e-9 * float(np.abs(vertices).max())
+    _, first, index = np.unique(np.round(vertices / step), axis=0, return_index=True, return_inverse=True)
+    return make_mesh(vertices[first], index.reshape(-1)[faces], normals)
+
+
+def cylinder(radius: float, height: float, segments: int = 48, top: float | None = None) -> Mesh:
+    """A closed cylinder about z, centred; ``top`` is the radius of the upper end (0: a cone)."""
+    upper = radius if top is None else top
+    half = height / 2
+    return lathe([(0, -half), (radius, -half), (upper, half), (0, half)], segments)
+
+
+def ball(radius: float = 1.0, rings: int = 32, segments: int = 64) -> Mesh:
+    """A sphere about the origin."""
+    angles = pi * np.arange(rings + 1) / rings
+    sphere = lathe([(radius * np.sin(a), -radius * np.cos(a)) for a in angles], segments)
+    corners = sphere.vertices[sphere.faces]
+    return Mesh(sphere.vertices, sphere.faces, normals=torch.nn.functional.normalize(corners, dim=-1))
+
+
+def prism(outline: list[Point], height: float, crease: float = 0.0) -> Mesh:
+    """A simple polygon (x, y), counter-clockwise, extruded along z and centred at z = 0.
+
+    With a crease angle (rad) the side faces are shaded smoothly across gentler bends.
+    """
+    from shapely.geometry import Polygon
+    from trimesh.creation import extrude_polygon
+
+    solid = extrude_polygon(Polygon(outline), height, engine="earcut")
+    mesh = make_mesh(np.asarray(solid.vertices) - [0, 0, height / 2], np.asarray(solid.faces))
+    return smooth(mesh, crease) if crease > 0 else mesh
+
+
+def tube(path: np.ndarray, radius: float | np.ndarray, segments: int = 16, closed: bool = False) -> Mesh:
+    """A round tube along a path of points, with parallel-transported rings and flat ends."""
+    path = np.asarray(path, dtype=float)
+    count = len(path)
+    ahead = np.roll(path, -1, axis=0) - path
+    if not closed:
+        ahead[-1] = path[-1] - path[-2]
+    behind = np.roll(ahead, 1, axis=0) if closed else np.concatenate([ahead[:1], ahead[:-1]])
+    tangents = ahead / np.linalg.norm(ahead, axis=1)[:, None] + behind / np.linalg.norm(behind, axis=1)[:, None]
+    tangents /= np.linalg.norm(tangents, axis=1)[:, None]
+    side = np.eye(3)[np.abs(tangents[0]).argmin()]
+    radii = np.broadcast_to(radius, (count,))
+    angles = 2 * pi * np.arange(segments) / segments
+    rings = []
+    for point, tangent, size in zip(path, tangents, radii, strict=True):
+        side = side - tangent * (side @ tangent)
+        side /= np.linalg.norm(side)
+        rings.append(point + size * (np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * np.cross(tangent, side)))
+    vertices = np.concatenate(rings)
+    faces = []
+    for ring in range(count if closed else count - 1):
+        for segment in range(segments):
+            a, b = ring * segments + segment, ring * segments + (segment + 1) % segments
+            c, d = ((ring + 1) % count * segments + s for s in (segment, (segment + 1) % segments))
+            faces += [[a, b, d], [a, d, c]]
+    if not closed:
+        for ring in (0, count - 1):
+            vertices = np.concatenate([vertices, path[[ring]]])
+            for segment in range(segments):
+                pair = [ring * segments + segment, ring * segments + (segment + 1) % segments]
+                faces.append([*(pair[::-1] if ring == 0 else pair), len(vertices) - 1])
+    return smooth(make_mesh(vertices, np.array(faces)), crease=0.9)

@@ -1,0 +1,186 @@
+"""Rasteriser on OpenGL through EGL (llvmpipe on a CPU, the driver on a GPU): many views tiled into one framebuffer.
+
+Each view is drawn once into its tile, on the sample grid that ``view.py`` describes: lit colour to one attachment;
+depth and the normal, packed into two 32-bit integers, to the other. Row 0 of a tile is row 0 of the image.
+"""
+
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .mesh import Mesh
+from .view import Layers, Views, filter_samples, view_table
+
+# Samples of one framebuffer (16 tiles of 128 px with antialiasing); larger ones were no faster and take more memory.
+ATLAS_SAMPLES = 1 << 20
+
+VERTEX_SHADER = """
+#version 330
+uniform vec4 view[SIZE];
+uniform vec3 grid;     // samples across, samples down, samples per pixel
+in vec3 in_position;
+in vec3 in_colour;
+in vec3 in_normal;
+out vec3 position;
+out vec3 colour;
+out vec3 normal;
+void main() {
+    vec4 point = vec4(in_position, 1.0);
+    position = vec3(dot(view[0], point), dot(view[1], point), dot(view[2], point));
+    normal = vec3(dot(view[0].xyz, in_normal), dot(view[1].xyz, in_normal), dot(view[2].xyz, in_normal));
+    colour = in_colour;
+    float w = position.z, near = view[4].y, far = view[4].z;
+    vec2 pixel = vec2(dot(view[3].xyz, position), view[3].w * position.y + view[4].x * w);
+    // Pixel u lies at sample coordinate s u + s - 1/2 (from the tile's corner) for s samples per pixel.
+    vec2 place = grid.z * pixel + (grid.z - 0.5) * w;
+    float depth = (far + near) / (far - near) * w - 2.0 * far * near / (far - near);
+    gl_Position = vec4(2.0 * place / grid.xy - w, depth, w);
+}
+"""
+FRAGMENT_SHADER = """
+#version 330
+uniform vec4 view[SIZE];
+uniform bool flat_faces;
+in vec3 position;
+in vec3 colour;
+in vec3 normal;
+layout(location=0) out vec4 lit;
+layout(location=1) out uvec2 geometry;
+void main() {
+    vec3 n = normalize(flat_faces ? cross(dFdx(position), dFdy(position)) : normal);
+    vec3 eye = -normalize(position);
+    if (dot(n, eye) < 0.0) n = -n;
+    vec3 diffuse = view[5].rgb;
+    vec3 specular = vec3(0.0);
+    for (int i = 6; i < SIZE; i += 2) {
+        diffuse += view[i + 1].rgb * max(dot(n, view[i].xyz), 0.0);
+        specular += view[i + 1].rgb * pow(max(dot(n, normalize(view[i].xyz + eye)), 0.0), 32.0);
+    }
+    lit = vec4(clamp(colour * diffuse + view[4].w * specular, 0.0, 1.0), 1.0);
+    vec3 octant = n / (abs(n.x) + abs(n.y) + abs(n.z));
+    uint x = uint(octant.x * 16383.0 + 16384.5), y = uint(octant.y * 16383.0 + 16384.5);
+    geometry = uvec2((x << 16) | (y << 1) | (n.z < 0.0 ? 1u : 0u), floatBitsToUint(position.z));
+}
+"""
+
+
+class EglBackend:
+    """Draws views with OpenGL; its context belongs to the process that made it (see ``Renderer``)."""
+
+    name = "egl"
+
+    def __init__(self, height: int, width: int, samples: int) -> None:
+        # One llvmpipe thread per process: workers and loaders are the parallel unit here.
+        os.environ.setdefault("LP_NUM_THREADS", "1")
+        import moderngl
+
+        self._moderngl = moderngl
+        self.height, self.width, self.samples = height, width, samples
+        self.context = moderngl.create_context(standalone=True, require=330, backend="egl")  # type: ignore[call-arg]
+        self.context.gc_mode = "auto"
+        self.down, self.across = (size * samples + samples - 1 for size in (height, width))
+        side = int(ATLAS_SAMPLES**0.5)
+        self.rows, self.columns = max(1, side // self.down), max(1, side // self.across)
+        extent = (self.columns * self.across, self.rows * self.down)
+        colour, geometry = self.context.renderbuffer(extent, 4), self.context.renderbuffer(extent, 2, dtype="u4")
+        self.framebuffer = self.context.framebuffer([colour, geometry], self.context.depth_renderbuffer(extent))
+        self.context.enable(moderngl.DEPTH_TEST)
+        self._programs: dict[int, object] = {}
+        self._meshes: list[tuple[Mesh, int, object]] = []
+
+    @property
+    def driver(self) -> str:
+        """Who draws: "llvmpipe ..." on a CPU, else the GPU's name."""
+        return self.context.info["GL_RENDERER"]
+
+    def draw(self, mesh: Mesh, views: Views) -> Layers:
+        """Colour, normals and depth of each view."""
+        tiles = self.columns * self.rows
+        with self.context:
+            table = view_table(views).cpu()
+            parts = [self._draw_chunk(mesh, table[start : start + tiles]) for start in range(0, len(views), tiles)]
+        if not parts:
+            empty = torch.zeros(0, self.height, self.width, 4)
+            return Layers(empty.to(torch.uint8), empty)
+        if len(parts) == 1:
+            return Layers(*parts[0])
+        return Layers(torch.cat([colour for colour, _ in parts]), torch.cat([geometry for _, geometry in parts]))
+
+    def _draw_chunk(self, mesh: Mesh, table: Tensor) -> tuple[Tensor, Tensor]:
+        count, texels, _ = table.shape
+        program, array = self._program(texels), self._array(mesh, texels)
+        program["flat_faces"].value = mesh.normals is None  # type: ignore[index]
+        uniform, rows = program["view"], table.numpy()  # type: ignore[index]
+        self.framebuffer.use()
+        self.framebuffer.clear()
+        for index in range(count):
+            row, column = divmod(index, self.columns)
+            self.framebuffer.viewport = (column * self.across, row * self.down, self.across, self.down)
+            uniform.write(rows[index])
+            array.render()  # type: ignore[attr-defined]
+        used = -(-count // self.columns)
+        region = (0, 0, self.columns * self.across, used * self.down)
+        colour = np.frombuffer(self.framebuffer.read(region, 4), dtype=np.uint8)
+        packed = np.frombuffer(self.framebuffer.read(region, 2, attachment=1, dtype="u4"), dtype=np.int32)
+        shape = (used, self.down, self.columns, self.across)
+        first = self.samples - 1
+        centres = packed.reshape(*shape, 2)[:, first :: self.samples, :, first :: self.samples]
+        colour = colour.reshape(*shape, 4)
+        return (
+            filter_samples(torch.from_numpy(_tiles(colour, count)), self.samples),
+            _unpack(torch.from_numpy(_tiles(centres, count))),
+        )
+
+    def _program(self, texels: int) -> object:
+        if texels not in self._programs:
+            program = self.context.program(
+                vertex_shader=VERTEX_SHADER.replace("SIZE", str(texels)),
+                fragment_shader=FRAGMENT_SHADER.replace("SIZE", str(texels)),
+            )
+            program["grid"].value = (self.across, self.down, self.samples)  # type: ignore[union-attr]
+            self._programs[texels] = program
+        return self._programs[texels]
+
+    def _array(self, mesh: Mesh, texels: int) -> object:
+        """The mesh on the GPU; a handful of meshes are kept, the oldest goes first."""
+        for known, size, array in self._meshes:
+            if known is mesh and size == texels:
+                return array
+        if mesh.normals is None:
+            data = torch.cat([mesh.vertices, mesh.vertex_colours, torch.zeros_like(mesh.vertices)], dim=1)
+            faces = mesh.faces
+        else:
+            corners = mesh.faces.flatten()
+            each = torch.cat([mesh.vertices[corners], mesh.vertex_colours[corners], mesh.normals.reshape(-1, 3)], dim=1)
+            data, faces = torch.unique(each, dim=0, return_inverse=True)
+        vertices = self.context.buffer(np.ascontiguousarray(data.cpu().numpy(), dtype=np.float32))
+        indices = self.context.buffer(np.ascontiguousarray(faces.cpu().numpy(), dtype=np.int32))
+        array = self.context.vertex_array(
+            self._program(texels), [(vertices, "3f 3f 3f", "in_position", "in_colour", "in_normal")], indices
+        )
+        self._meshes = [*self._meshes[-15:], (mesh, texels, array)]
+        return array
+
+    def release(self) -> None:
+        """Give the context back."""
+        self._meshes.clear()
+        self._programs.clear()
+        self.context.release()
+
+
+def _tiles(atlas: np.ndarray, count: int) -> np.ndarray:
+    """(rows, height, columns, width, channels) -> (count, height, width, channels)."""
+    order = np.ascontiguousarray(atlas.transpose(0, 2, 1, 3, 4))
+    return order.reshape(-1, *order.shape[2:])[:count]
+
+
+def _unpack(packed: Tensor) -> Tensor:
+    """Normals and depth of the packed integers; zeros where nothing was drawn."""
+    code, depth = packed[..., 0], packed[..., 1].contiguous().view(torch.float32)
+    octant = torch.stack([code >> 16 & 0x7FFF, code >> 1 & 0x7FFF], dim=-1).float().sub_(16384).mul_(1 / 16383)
+    height = 1 - octant.abs().sum(dim=-1)
+    normal = torch.cat([octant, torch.where(code & 1 == 1, -height, height)[..., None]], dim=-1)
+    normal = torch.nn.functional.normalize(normal, dim=-1) * (depth > 0)[..., None]
+    return torch.cat([normal, depth[..., None]], dim=-1)

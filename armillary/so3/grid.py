@@ -171,6 +171,9 @@ def nearest_cell(rotation: Float[Tensor, "*batch 3 3"], level: int) -> Int64[Ten
 def children(index: Int64[Tensor, "*batch"], level: int) -> Int64[Tensor, "*batch 8"]:
     """The eight cells of ``level + 1`` inside a cell of ``level``.
 
+    Cells are boxes in (pixel, tilt). Tilt is counted from the meridian, so a box that touches a pole turns with the
+    meridian inside it: there, at every level, children can be more than 20 degrees away from their parent's centre.
+
     Example:
         >>> children(torch.tensor(0), 0)
         tensor([ 0,  1, 12, 13, 24, 25, 36, 37])

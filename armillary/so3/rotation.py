@@ -119,7 +119,9 @@ def nearest_rotation(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*bat
         >>> nearest_rotation(2 * torch.eye(3)).diagonal()
         tensor([1., 1., 1.])
     """
-    return roma.special_procrustes(matrix)
+    rotation = roma.special_procrustes(matrix)
+    assert isinstance(rotation, Tensor)  # a pair only when singular values are asked for
+    return rotation
 
 
 def rotation_defect(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:

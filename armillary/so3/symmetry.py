@@ -262,7 +262,7 @@ def _snap(elements: Float[Tensor, "k 3 3"]) -> Float[Tensor, "k 3 3"]:
 
 @functools.cache
 def _closure(generators: tuple[tuple[int, tuple[float, float, float]], ...]) -> Float[Tensor, "k 3 3"]:
-    """All products of the generators, each a turn by 360/n degrees about an axis given as ``(n, axis)``; identity first."""
+    """All products of the generators ``(n, axis)``, turns by multiples of 360/n degrees; identity first."""
     turns = torch.cat([_turns(1, _unit(_Z))] + [_turns(n, _unit(axis)) for n, axis in generators])
     elements = turns[:1]
     while True:

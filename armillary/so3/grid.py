@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from armillary.so3.rotation import from_euler_zyz
+from armillary.so3.rotation import rotation_z
 
 # The table above, rounded up: level, cells, spacing in degrees, covering radius in degrees.
 GRID_TABLE = (
@@ -111,7 +111,10 @@ def so3_grid(
         >>> so3_grid(1).shape
         torch.Size([576, 3, 3])
     """
-    return so3_grid_rotation(torch.arange(so3_grid_size(level), device=device), level, dtype=dtype)
+    _require_level(level)
+    frames = _pixel_frames(torch.arange(12 * 4**level), level)[:, None]
+    cells = frames @ rotation_z(_tilt_angles(torch.arange(tilt_count(level)), level))
+    return cells.flatten(0, 1).to(device=device, dtype=dtype or torch.get_default_dtype())
 
 
 def so3_grid_rotation(
@@ -124,10 +127,8 @@ def so3_grid_rotation(
         True
     """
     n_tilt = tilt_count(level)
-    x, y, z = _pixel_centres(index // n_tilt, level).unbind(-1)
-    theta, phi = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
-    psi = (index % n_tilt + 0.5).double() * (2 * math.pi / n_tilt)
-    return from_euler_zyz(phi, theta, psi).to(dtype or torch.get_default_dtype())
+    cells = _pixel_frames(index // n_tilt, level) @ rotation_z(_tilt_angles(index % n_tilt, level))
+    return cells.to(dtype or torch.get_default_dtype())
 
 
 def nearest_cell(rotation: Float[Tensor, "*batch 3 3"], level: int) -> Int64[Tensor, "*batch"]:
@@ -147,22 +148,15 @@ def nearest_cell(rotation: Float[Tensor, "*batch 3 3"], level: int) -> Int64[Ten
     rotation = rotation.detach().double()
     direction = rotation[..., 2]
     pixel = _candidate_pixels(direction, level)
-    centre = _pixel_centres(pixel, level)
-    # The tilt that brings Rz(phi) Ry(theta) Rz(tilt) nearest to R: the angle of the planar part of (Rz Ry)^T R.
-    x, y, z = centre.unbind(-1)
-    radius = torch.hypot(x, y)
-    cos_phi, sin_phi = x / radius, y / radius  # no pixel centre is a pole
-    zero = torch.zeros_like(x)
-    frame_x = torch.stack([cos_phi * z, sin_phi * z, -radius], -1)
-    frame_y = torch.stack([-sin_phi, cos_phi, zero], -1)
-    first, second = rotation[..., None, :, 0], rotation[..., None, :, 1]
-    sin = (frame_y * first).sum(-1) - (frame_x * second).sum(-1)
-    cos = (frame_x * first).sum(-1) + (frame_y * second).sum(-1)
+    frame = _pixel_frames(pixel, level)
+    # The tilt that brings frame @ Rz(tilt) nearest to R is the planar angle of frame^T R.
+    planar = frame[..., :2].mT @ rotation[..., None, :, :2]
+    sin, cos = planar[..., 1, 0] - planar[..., 0, 1], planar[..., 0, 0] + planar[..., 1, 1]
     step = torch.atan2(sin, cos) * (n_tilt / (2 * math.pi)) - 0.5
     tilt = step.round()
     epsilon = (step - tilt) * (2 * math.pi / n_tilt)
     # 1 - cos^2(d/2) from small terms, because cosines near one would lose the digits that decide.
-    sin2_delta = (centre - direction[..., None, :]).square().sum(-1) / 4
+    sin2_delta = (frame[..., 2] - direction[..., None, :]).square().sum(-1) / 4
     sin2_epsilon = torch.sin(epsilon / 2) ** 2
     best = (sin2_delta + sin2_epsilon - sin2_delta * sin2_epsilon).argmin(-1, keepdim=True)
     return (pixel * n_tilt + tilt.long() % n_tilt).gather(-1, best)[..., 0]
@@ -194,6 +188,19 @@ def _pixel_centres(pixel: Int64[Tensor, "*pixels"], level: int) -> Float[Tensor,
     """Unit vectors of HEALPix pixel centres, float64, on the pixels' device."""
     vectors = healpix.pix2vec(2**level, pixel.cpu().numpy(), nest=True)
     return torch.stack([torch.as_tensor(v, dtype=torch.float64) for v in vectors], -1).to(pixel.device)
+
+
+def _pixel_frames(pixel: Int64[Tensor, "*pixels"], level: int) -> Float[Tensor, "*pixels 3 3"]:
+    """``Rz(phi) Ry(theta)`` of the pixels: columns to the south, to the east and outwards."""
+    centre = _pixel_centres(pixel, level)
+    x, y, z = centre.unbind(-1)
+    radius = torch.hypot(x, y)  # never 0: no pixel centre is a pole
+    east = torch.stack([-y / radius, x / radius, torch.zeros_like(z)], -1)
+    return torch.stack([torch.linalg.cross(east, centre), east, centre], -1)
+
+
+def _tilt_angles(tilt: Int64[Tensor, "*tilts"], level: int) -> Float[Tensor, "*tilts"]:
+    return (tilt + 0.5).double() * (2 * math.pi / tilt_count(level))
 
 
 def _candidate_pixels(direction: Float[Tensor, "*batch 3"], level: int) -> Int64[Tensor, "*batch candidates"]:

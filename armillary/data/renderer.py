@@ -107,14 +107,17 @@ class Renderer:
             background: colours in [0, 1] that broadcast to (batch, height, width, 3): one colour (3,), one per view
                 (batch, 1, 1, 3), or pictures; default black.
         """
-        count = len(rotations)
-        rotations, translations = rotations.float(), translations.float()
-        intrinsics = intrinsics.float().expand(count, 3, 3)
-        if not bool((intrinsics[:, 2] == torch.tensor([0.0, 0, 1], device=intrinsics.device)).all()):
+        drawer, count = self._ready(), len(rotations)
+        device = self.device if drawer.name == "torch" else torch.device("cpu")
+        rotations, translations, intrinsics = (
+            each.to(device, torch.float32) for each in (rotations, translations, intrinsics)
+        )
+        intrinsics = intrinsics.expand(count, 3, 3)
+        if not bool((intrinsics[:, 2] == intrinsics.new_tensor([0, 0, 1])).all()):
             raise ValueError("expected intrinsics with last row (0, 0, 1), got another; divide K by its last entry")
         near, far = depth_range(mesh, rotations, translations)
-        lights = _broadcast_lights(studio_lights() if lights is None else lights, count)
-        layers = self._ready().draw(mesh, Views(rotations, translations, intrinsics, lights, near, far))
+        lights = _broadcast_lights(studio_lights() if lights is None else lights, count, device)
+        layers = drawer.draw(mesh, Views(rotations, translations, intrinsics, lights, near, far))
         depth = layers.geometry[..., 3]
         return Frames(
             rgb=composite(layers.colour, background),
@@ -150,14 +153,14 @@ def composite(
     return torch.addcmul(colour[..., :3].float(), open_share, behind).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _broadcast_lights(lights: Lights, count: int) -> Lights:
+def _broadcast_lights(lights: Lights, count: int, device: torch.device) -> Lights:
     if len(lights.directions) not in (1, count):
         raise ValueError(f"expected lights for 1 or {count} views, got {len(lights.directions)}; make one per view")
     return Lights(
-        lights.directions.expand(count, -1, -1),
-        lights.colours.expand(count, -1, -1),
-        lights.ambient.expand(count, -1),
-        lights.specular.expand(count),
+        lights.directions.to(device).expand(count, -1, -1),
+        lights.colours.to(device).expand(count, -1, -1),
+        lights.ambient.to(device).expand(count, -1),
+        lights.specular.to(device).expand(count),
     )
 
 

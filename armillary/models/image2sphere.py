@@ -71,7 +71,7 @@ class Image2SphereConfig:
         sizes = (self.lmax, self.sphere_channels, self.so3_channels, self.so3_layers)
         if min(sizes) < 1 or self.image_size < 16 or self.categories < 0:
             raise ValueError(
-                "expected lmax, sphere_channels, so3_channels and so3_layers >= 1, image_size >= 16 and categories >= 0, "
+                "expected lmax, sphere_channels, so3_channels, so3_layers >= 1, image_size >= 16, categories >= 0, "
                 f"got {sizes}, {self.image_size} and {self.categories}; correct the configuration"
             )
 

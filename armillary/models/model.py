@@ -43,9 +43,8 @@ class Model(nn.Module, ABC):
 
         model = from_pretrained(folder)
         if not isinstance(model, cls):
-            raise ValueError(
-                f"expected a {cls.__name__} in {folder}, got {type(model).__name__}; use {type(model).__name__}.from_pretrained"
-            )
+            found = type(model).__name__
+            raise ValueError(f"expected a {cls.__name__} in {folder}, got {found}; use {found}.from_pretrained")
         return model
 
 

@@ -1,7 +1,7 @@
 """Saved models: a folder with ``config.json`` (kind, configuration, metadata) and ``model.safetensors`` (weights).
 
-Nothing is unpickled. The weights must match the model name by name; a checkpoint brings its own encoder weights, so loading
-looks for no others.
+Nothing is unpickled. The weights must match the model name by name; a checkpoint brings its own encoder weights, so
+loading looks for no others.
 """
 
 import difflib
@@ -18,11 +18,14 @@ from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
 from armillary.models.model import Model
 from armillary.nn import TransformersEncoder, make_encoder
 
+# Every model's configuration.
+ModelConfig = Image2SphereConfig | HarmonicRegressionConfig
+
 
 class Kind(NamedTuple):
     """A model class and its configuration."""
 
-    config: type
+    config: type[ModelConfig]
     model: type[Model]
 
 
@@ -105,7 +108,7 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
     return _read_record(folder).get("metadata", {})
 
 
-def config_to_dict(config: Any) -> dict[str, Any]:
+def config_to_dict(config: ModelConfig) -> dict[str, Any]:
     """Kind and fields of a model's configuration, as JSON values.
 
     Example:
@@ -116,7 +119,7 @@ def config_to_dict(config: Any) -> dict[str, Any]:
     return {"kind": kind, "config": asdict(config)}
 
 
-def config_from_dict(record: dict[str, Any]) -> Any:
+def config_from_dict(record: dict[str, Any]) -> ModelConfig:
     """The frozen configuration of `config_to_dict`; ValueError names the closest match of an unknown kind or field.
 
     Example:

@@ -1,7 +1,7 @@
 """Pretrained encoders through the ``transformers`` backbones, and the one table of encoder names.
 
 A name is a key of `ENCODERS`, a local folder (``config.json`` and ``model.safetensors``), or a hub id (``owner/name``);
-``:random`` after a key or a folder asks for random weights. A folder that exists is always read before any network is tried.
+``:random`` after a key or a folder asks for random weights. A folder that exists is read before any network is tried.
 """
 
 import difflib
@@ -60,8 +60,8 @@ def make_encoder(name: str, architecture: dict[str, Any] | None = None) -> Encod
     """The encoder of a name: a key of `ENCODERS`, a local folder, or a hub id; ``:random`` for random weights.
 
     Args:
-        name: For example ``"small"``, ``"resnet18"``, ``"resnet18:random"``, ``"weights/my-resnet"``, ``"facebook/dinov2-base"``.
-        architecture: A saved `TransformersEncoder.architecture`; given it, no weights are looked for (a checkpoint brings them).
+        name: For example ``"small"``, ``"resnet18"``, ``"resnet18:random"``, ``"weights/resnet"``, ``"owner/name"``.
+        architecture: A saved `TransformersEncoder.architecture`: no weights are looked for (a checkpoint brings them).
 
     Example:
         >>> make_encoder("small").channels
@@ -92,7 +92,8 @@ def make_encoder(name: str, architecture: dict[str, Any] | None = None) -> Encod
         raise FileNotFoundError(f"expected an encoder's folder at {key}, got no such folder; check the path")
     closest = difflib.get_close_matches(key, ENCODERS, n=1, cutoff=0.0)[0]
     raise ValueError(
-        f"expected an encoder among {', '.join(ENCODERS)}, a folder or a hub id, got {name!r}; did you mean {closest!r}?"
+        f"expected an encoder among {', '.join(ENCODERS)}, a folder or a hub id, got {name!r}; "
+        f"did you mean {closest!r}?"
     )
 
 
@@ -101,18 +102,22 @@ class TransformersEncoder(Encoder):
 
     Args:
         backbone: A backbone of ``transformers.AutoBackbone``, or a plain ViT.
-        normalise: Whether to subtract ImageNet's mean and divide by its standard deviation, as pretrained weights expect.
+        normalise: Whether to subtract ImageNet's mean and divide by its deviation, as pretrained weights expect.
 
     Example:
         >>> make_encoder("resnet18:random")(torch.rand(1, 3, 64, 64)).shape
         torch.Size([1, 512, 2, 2])
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, backbone: nn.Module, normalise: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
-        self._tokens = self.architecture["model_type"] == "vit"
-        self.channels = self.architecture["hidden_size"] if self._tokens else int(backbone.channels[-1])  # type: ignore[index]
+        # Side of a token's patch where the backbone gives tokens instead of a map, else None.
+        self.patch = self.architecture["patch_size"] if self.architecture["model_type"] == "vit" else None
+        self.channels = self.architecture["hidden_size"] if self.patch else int(backbone.channels[-1])  # type: ignore[index]
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if normalise else ((0.0,) * 3, (1.0,) * 3)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
@@ -125,11 +130,10 @@ class TransformersEncoder(Encoder):
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
         """Features of images with values in [0, 1]."""
         pixels = (images - self.mean) / self.std
-        if not self._tokens:
+        if self.patch is None:
             return self.backbone(pixels).feature_maps[-1]
-        patch = self.backbone.config.patch_size  # type: ignore[union-attr]
         tokens = self.backbone(pixels, interpolate_pos_encoding=True).last_hidden_state[:, 1:]
-        return tokens.transpose(1, 2).unflatten(2, (images.shape[-2] // patch, images.shape[-1] // patch))
+        return tokens.transpose(1, 2).unflatten(2, (images.shape[-2] // self.patch, images.shape[-1] // self.patch))
 
 
 def _saved_architecture(folder: Path) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def near_identity_rotations(
         max_angle: Largest tilt b of the z axis, in radians.
         rings: Number of tilts, at ``max_angle * (1..rings) / rings``.
         azimuths: Number of a, and of a + g.
-        legacy: The original's 8 values of a + g over [-2 pi, 2 pi], both ends included, which count some rotations twice (168 points).
+        legacy: The original's 8 values of a + g over [-2 pi, 2 pi], both ends included: 168 points, some twice.
 
     Reference: Image to Sphere (Klee et al., 2023), https://arxiv.org/abs/2302.13926, section 4.3
 

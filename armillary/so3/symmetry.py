@@ -235,7 +235,7 @@ class SymmetryGroup:
             raise ValueError(
                 f"expected one axis in symmetries_continuous, got {len(axes)}; keep one (a sphere has no pose)"
             )
-        return cls(nearest_rotation(discrete), axis=axes[0] if axes else None, name="BOP")
+        return cls(_snap(nearest_rotation(discrete)), axis=axes[0] if axes else None, name="BOP")
 
 
 def _unit(axis: Sequence[float | int]) -> Float[Tensor, "3"]:

@@ -1,0 +1,81 @@
+"""The README's first block runs as printed, and gives the shapes that its comments print."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from armillary.data import DatasetInfo
+from armillary.distributions import SO3Distribution
+from armillary.models import HarmonicRegressionConfig, save_pretrained
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCK = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the README's ``run`` (an untrained model of the default size) and ``photo.jpg``; we stand in it."""
+    model = HarmonicRegressionConfig(lmax=2).build()
+    info = DatasetInfo("part", ("part",))
+    save_pretrained(
+        model, tmp_path / "run", {"data": info.to_json(), "store_size": 64, "margin": 0.1, "image_size": 48}
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def printed_shapes(line: str) -> list[tuple[int, ...]]:
+    comment = line.partition("#")[2]
+    return [tuple(int(n) for n in numbers.split(",")) for numbers in re.findall(r"\((\d+(?:, \d+)+)\)", comment)]
+
+
+def shapes_of(line: str, names: dict) -> list[tuple[int, ...]]:
+    """Shapes of what a line assigns; of a prediction, its image's."""
+    (statement,) = ast.parse(line).body
+    assert isinstance(statement, ast.Assign)
+    (target,) = statement.targets
+    assigned = [names[node.id] for node in ast.walk(target) if isinstance(node, ast.Name)]
+    return [tuple(value.shape if isinstance(value, Tensor) else value.image.shape) for value in assigned]
+
+
+def test_five_lines_lead_from_image_to_distribution(folder: Path) -> None:
+    names: dict = {}
+    lines = BLOCK.strip().splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        exec(line, names)
+        if expected := printed_shapes(line):
+            assert shapes_of(line, names) == expected
+    density = names["density"]
+    assert isinstance(density, SO3Distribution) and density.batch_shape == (1,) and density.event_shape == (3, 3)
+    assert density.log_prob(torch.eye(3)).shape == (1,)
+    assert ((names["mass"] >= 0) & (names["mass"] <= 1)).all()
+
+
+def test_the_readme_opens_with_the_block_and_two_commands() -> None:
+    assert README.index("```python") < 200
+    for script in re.findall(r"^\./(scripts/\w+)", README, re.MULTILINE):
+        assert (Path(__file__).parents[1] / script).stat().st_mode & 0o100, f"{script} is not executable"
+    assert {"scripts/demo", "scripts/test"} <= {*re.findall(r"^\./(scripts/\w+)", README, re.MULTILINE)}
+
+
+def test_the_readme_names_every_layer_and_every_command() -> None:
+    from armillary.apps.cli import COMMANDS
+
+    root = Path(__file__).parents[1]
+    layers = {path.name for path in (root / "armillary").iterdir() if (path / "__init__.py").is_file()}
+    assert layers <= {*re.findall(r"^  (\w+)/ ", README, re.MULTILINE)}
+    assert {*COMMANDS} <= {*re.findall(r"^armillary (\w+)", README, re.MULTILINE)}
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (Path(__file__).parents[1] / target).is_file(), target

@@ -47,7 +47,9 @@ def derivative_coeffs(coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*
     return torch.cat(degrees, -1)
 
 
-def expand_so3(derivatives: Float[Tensor, "*batch 10 modes"], rotation: Float[Tensor, "*batch points 3 3"]) -> Expansion:
+def expand_so3(
+    derivatives: Float[Tensor, "*batch 10 modes"], rotation: Float[Tensor, "*batch points 3 3"]
+) -> Expansion:
     """Value, gradient and Hessian at several rotations of each function, from ``derivative_coeffs``."""
     lmax = so3_lmax(derivatives.shape[-1])
     basis = wigner_D(lmax, rotation) * degree_weights(lmax, rotation)

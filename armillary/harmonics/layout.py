@@ -52,7 +52,9 @@ def so3_lmax(size: int) -> int:
     """
     lmax = round((0.75 * size) ** (1 / 3) - 1)
     if lmax < 0 or so3_size(lmax) != size:
-        raise ValueError(f"expected a sum of (2 l + 1)**2 coefficients on the last axis (1, 10, 35, 84, ...), got {size}")
+        raise ValueError(
+            f"expected a sum of (2 l + 1)**2 coefficients on the last axis (1, 10, 35, 84, ...), got {size}"
+        )
     return lmax
 
 

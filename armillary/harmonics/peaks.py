@@ -30,7 +30,9 @@ def _local_maxima(values: Float[Tensor, "batch rings azimuths azimuths"]) -> Ten
     return values >= highest[:, 0]
 
 
-def climb(coeffs: Float[Tensor, "batch modes"], start: Float[Tensor, "batch points 3 3"]) -> Float[Tensor, "batch points 3 3"]:
+def climb(
+    coeffs: Float[Tensor, "batch modes"], start: Float[Tensor, "batch points 3 3"]
+) -> Float[Tensor, "batch points 3 3"]:
     """Newton ascent from each start, quadratic near a peak; steps are damped to stay uphill and within a wavelength.
 
     Where the Hessian is not negative definite its eigenvalues are made so (a ridge, the flat direction of a continuous

@@ -102,7 +102,9 @@ class Rings(nn.Module):
         minus = torch.stack([same + opposite_sign, left_negative - right_negative]).flatten(-2)
         first = torch.einsum("sbro,olr->sbol", plus, self.table[0])
         second = torch.einsum("sbro,olr->sbol", minus, self.table[1])
-        signed = torch.stack([first[0] + second[0], first[0] - second[0], first[1] + second[1], second[1] - first[1]], 1)
+        signed = torch.stack(
+            [first[0] + second[0], first[0] - second[0], first[1] + second[1], second[1] - first[1]], 1
+        )
         result = flat.new_zeros(flat.shape[0], so3_size(lmax) + 1)
         result = result.index_add(1, self.index.flatten(), signed.flatten(1))
         return (result[:, :-1] * self.weights).reshape(*batch, so3_size(lmax))

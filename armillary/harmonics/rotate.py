@@ -8,7 +8,9 @@ from armillary.harmonics.layout import s2_lmax, s2_slice, so3_lmax, split_degree
 from armillary.harmonics.wigner import wigner_D
 
 
-def rotate_s2(coeffs: Float[Tensor, "*batch coeffs"], rotation: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out coeffs"]:
+def rotate_s2(
+    coeffs: Float[Tensor, "*batch coeffs"], rotation: Float[Tensor, "*shape 3 3"]
+) -> Float[Tensor, "*out coeffs"]:
     r"""Coefficients of :math:`x\mapsto f(R^{-1}x)`: every degree times D^l(R).
 
     Args:
@@ -24,7 +26,9 @@ def rotate_s2(coeffs: Float[Tensor, "*batch coeffs"], rotation: Float[Tensor, "*
     return torch.cat(turned, -1)
 
 
-def rotate_so3(coeffs: Float[Tensor, "*batch modes"], rotation: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out modes"]:
+def rotate_so3(
+    coeffs: Float[Tensor, "*batch modes"], rotation: Float[Tensor, "*shape 3 3"]
+) -> Float[Tensor, "*out modes"]:
     r"""Coefficients of :math:`Q\mapsto f(R^{-1}Q)`, the law of R times a random rotation with density f.
 
     Args:
@@ -39,7 +43,9 @@ def rotate_so3(coeffs: Float[Tensor, "*batch modes"], rotation: Float[Tensor, "*
     return torch.cat([(block @ part).flatten(-2) for block, part in zip(left, split_degrees(coeffs), strict=True)], -1)
 
 
-def correlate(first: Float[Tensor, "*batch coeffs"], second: Float[Tensor, "*batch coeffs"]) -> Float[Tensor, "*batch modes"]:
+def correlate(
+    first: Float[Tensor, "*batch coeffs"], second: Float[Tensor, "*batch coeffs"]
+) -> Float[Tensor, "*batch modes"]:
     r"""Correlation of two functions on the sphere, :math:`C(R)=\int a(Rx)\,b(x)\,dx` as SO(3) coefficients.
 
     Largest at the R for which ``a`` is ``b`` turned by R, i.e. ``rotate_s2(b, R) == a``. Sum channels before synthesis.

@@ -1,0 +1,144 @@
+"""The band-limited log-density: the distribution Image2Sphere predicts."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from armillary.distributions.adaptive_grid import AdaptiveGrid
+from armillary.distributions.base import CredibleRegion, Modes, SO3Distribution, ball_radius, require_mass
+from armillary.distributions.cloud import Cloud
+from armillary.harmonics.layout import so3_lmax, so3_slice
+from armillary.harmonics.peaks import find_peaks
+from armillary.harmonics.rotate import rotate_so3
+from armillary.harmonics.wigner import evaluate_so3
+from armillary.so3.rotation import nearest_rotation
+
+
+SUM_TOLERANCE = 1e-4  # relative, of entropy, regions, masses and samples; log_prob has its normaliser's own
+
+
+class Normaliser(Protocol):
+    """Anything that integrates exp f over Haar probability: ``AdaptiveGrid`` (exact) or ``TurnedGrid`` (training)."""
+
+    def log_integral(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch"]:
+        """Log integral of exp f."""
+        ...
+
+
+class HarmonicDistribution(SO3Distribution):
+    r"""Density :math:`p(R)=\exp(f(R))/Z`, f a band-limited function on SO(3).
+
+    .. math:: f(R)=\sum_{l\le l_{max}}\sqrt{2l+1}\sum_{mn}c^l_{mn}D^l_{mn}(R), \qquad Z=\int e^{f(R)}\,dR
+
+    The log-density is band-limited, the density is not: it can be arbitrarily sharp. ``log_prob`` is exact at any rotation;
+    everything else is a sum over the few nodes that carry the mass, found by the normaliser's own bounds.
+
+    Args:
+        coeffs: SO(3) coefficients, ``so3_size(lmax)`` of them. All zero is the uniform distribution.
+        normaliser: How ``log_prob`` finds Z.
+
+    Reference: Image to Sphere (Klee et al., 2023), https://arxiv.org/abs/2302.13926, for the parameterisation.
+
+    Example:
+        >>> HarmonicDistribution(torch.zeros(455)).log_prob(torch.eye(3)).abs() < 1e-5
+        tensor(True)
+    """
+
+    def __init__(self, coeffs: Float[Tensor, "*batch modes"], normaliser: Normaliser | None = None) -> None:
+        self.lmax = so3_lmax(coeffs.shape[-1])
+        self.coeffs = coeffs
+        self.normaliser = normaliser or AdaptiveGrid()
+        super().__init__(coeffs.shape[:-1])
+
+    @cached_property
+    def log_normaliser(self) -> Float[Tensor, "*batch"]:
+        """log Z."""
+        return self.normaliser.log_integral(self.coeffs)
+
+    def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
+        """Exact log density for Haar probability, differentiable in rotation and coefficients."""
+        return evaluate_so3(self.coeffs, value) - self.log_normaliser
+
+    @cached_property
+    def _clouds(self) -> tuple[Cloud, ...]:
+        return tuple(AdaptiveGrid(SUM_TOLERANCE).clouds(self._flat))
+
+    @property
+    def _flat(self) -> Float[Tensor, "densities modes"]:
+        return self.coeffs.detach().reshape(-1, self.coeffs.shape[-1])
+
+    def _gather(self, ask: Callable[[Cloud], Tensor]) -> Tensor:
+        """One answer a density, asked of each cloud and put back in batch order."""
+        answers = [ask(cloud) for cloud in self._clouds]
+        rows = torch.cat([cloud.rows for cloud in self._clouds])
+        stacked = torch.cat(answers)
+        return torch.empty_like(stacked).index_copy(0, rows, stacked).unflatten(0, self.batch_shape or (1,))
+
+    def _per_density(self, ask: Callable[[Cloud], Tensor]) -> Tensor:
+        """The same as ``_gather``, in the coefficients' dtype and the batch shape."""
+        answer = self._gather(ask).to(self.coeffs.dtype)
+        return answer if self.batch_shape else answer[0]
+
+    def sample(
+        self, sample_shape: torch.Size | tuple[int, ...] = (), *, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "*shape 3 3"]:
+        """Exact independent draws."""
+        count = torch.Size(sample_shape).numel()
+        draws = self._per_density(lambda cloud: cloud.draw(self._flat[cloud.rows], count, generator))
+        return draws.movedim(-3, 0).reshape(*sample_shape, *self.batch_shape, 3, 3)
+
+    def modes(self, k: int) -> Modes:
+        """The k highest distinct peaks, each refined by Newton steps to rounding, with the mass around it.
+
+        The mass of a peak is the probability within a quarter wavelength, pi / (2 lmax), and nearer to it than to the
+        other peaks.
+        """
+        rotation, height = find_peaks(self._flat, k)
+        present = height.isfinite()
+        radius = torch.pi / (2 * max(self.lmax, 1))
+        mass = self._per_density(lambda cloud: cloud.nearest_mass(rotation[cloud.rows], radius))
+        log_prob = height.reshape(*self.batch_shape, k) - self._exact_log_normaliser[..., None]
+        mass = torch.where(present.reshape(mass.shape), mass, 0.0)
+        return Modes(rotation.reshape(*self.batch_shape, k, 3, 3), log_prob, mass)
+
+    @property
+    def mode(self) -> Float[Tensor, "*batch 3 3"]:
+        """The most probable rotation; needs no normaliser."""
+        return find_peaks(self.coeffs.detach(), 1)[0][..., 0, :, :]
+
+    @property
+    def _exact_log_normaliser(self) -> Float[Tensor, "*batch"]:
+        return self._per_density(lambda cloud: cloud.log_integral())
+
+    @property
+    def mean(self) -> Float[Tensor, "*batch 3 3"]:
+        """The rotation nearest to the expected matrix, which the degree-1 moments hold."""
+        moments = self._per_density(lambda cloud: cloud.moments(self.lmax))
+        if self.lmax == 0:
+            return torch.eye(3).to(self.coeffs).expand(*self.batch_shape, 3, 3)
+        first = moments[..., so3_slice(1)].unflatten(-1, (3, 3))
+        # Degree 1 is the matrix in the order (y, z, x).
+        return nearest_rotation(first[..., [2, 0, 1], :][..., [2, 0, 1]])
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        """Exact differential entropy in nats, log Z - E[f]."""
+        return self._per_density(lambda cloud: cloud.log_integral() - cloud.mean_height())
+
+    def credible_region(self, mass: float) -> CredibleRegion:
+        """The smallest region of probability ``mass``: all rotations above a level of the density."""
+        require_mass(mass)
+        both = self._per_density(lambda cloud: torch.stack(cloud.level_set(mass), -1))
+        volume = both[..., 1]
+        return CredibleRegion(both[..., 0] - self._exact_log_normaliser, volume, ball_radius(volume))
+
+    def rotate(self, rotation: Float[Tensor, "*shape 3 3"]) -> "HarmonicDistribution":
+        """The law of ``rotation @ X``: exact, the coefficients turn."""
+        return HarmonicDistribution(rotate_so3(self.coeffs, rotation), self.normaliser)
+
+    def expand(self, batch_shape: torch.Size | tuple[int, ...]) -> "HarmonicDistribution":  # type: ignore[override]
+        """The same densities with a larger batch shape."""
+        return HarmonicDistribution(self.coeffs.expand(*batch_shape, -1), self.normaliser)

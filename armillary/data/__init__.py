@@ -2,12 +2,21 @@
 
 from .augment import Augmentation as Augmentation
 from .augment import centre_crop as centre_crop
+from .bop import BopReader as BopReader
+from .bop_writer import write_bop as write_bop
+from .camera import project as project
 from .lighting import Lights as Lights
 from .lighting import random_lights as random_lights
 from .lighting import studio_lights as studio_lights
 from .mesh import Mesh as Mesh
 from .mesh import load_mesh as load_mesh
+from .open import dataset_splits as dataset_splits
+from .open import open_dataset as open_dataset
 from .photos import PosedNpzReader as PosedNpzReader
+from .photos import read_colmap as read_colmap
+from .photos import read_nerf as read_nerf
+from .photos import read_pose_csv as read_pose_csv
+from .picture import read_picture as read_picture
 from .rendered import rendered_store as rendered_store
 from .renderer import Frames as Frames
 from .renderer import Renderer as Renderer
@@ -20,3 +29,4 @@ from .scene import MeshShape as MeshShape
 from .scene import SceneSettings as SceneSettings
 from .scene import Shape as Shape
 from .store import ImageStore as ImageStore
+from .virtual_camera import VirtualCamera as VirtualCamera

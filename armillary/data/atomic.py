@@ -17,6 +17,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         >>> write_atomically(Path(folder.name) / "a.json", b"{}")
         >>> os.listdir(folder.name)
         ['a.json']
+        >>> folder.cleanup()
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:

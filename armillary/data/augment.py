@@ -1,7 +1,7 @@
 """From crops to batches: random virtual cameras for training, the straight look for evaluation.
 
-All geometry (turn in the plane, zoom, shift) is one virtual camera per sample and one resampling; the label turns with the
-camera, so an augmented picture is a true view of the object. Brightness, tone, blur and noise change pixels alone.
+All geometry (turn in the plane, zoom, shift) is one virtual camera per sample and one resampling; the label turns with
+the camera, so an augmented picture is a true view of the object. Brightness, tone, blur and noise change pixels alone.
 """
 
 import math

@@ -107,7 +107,7 @@ def crop_intrinsics(intrinsics: Float[Tensor, "*batch 3 3"], left: float, top: f
     """Intrinsics of the picture cut so that pixel (left, top) becomes pixel (0, 0).
 
     Example:
-        >>> crop_intrinsics(intrinsics_from_focal(100.0, 64), 10, 0)[0].tolist()
+        >>> crop_intrinsics(intrinsics_from_focal(100.0, 64), 10.0, 0.0)[0].tolist()
         [100.0, 0.0, 21.5]
     """
     shift = torch.zeros_like(intrinsics)

@@ -56,8 +56,9 @@ def known_intrinsics(sample: Sample) -> Float[Tensor, "3 3"]:
 def frame(sample: Sample, info: DatasetInfo, size: int, margin: float) -> VirtualCamera:
     """The virtual camera (a batch of one) that frames a sample's object with a margin.
 
-    It aims at the category's bounding sphere where that, the translation and the intrinsics are known; else at the mask;
-    else it shows the whole picture. `margin` is half the picture's width over the object's outline (over the picture's longer side).
+    It aims at the category's bounding sphere where that, the translation and the intrinsics are known; else at the
+    mask; else it shows the whole picture. `margin` is half the crop's width over the object's outline, or over half
+    the picture's longer side.
     """
     intrinsics = known_intrinsics(sample)
     sphere_known = info.centres is not None and info.radii is not None and bool(info.radii[sample.category] > 0)

@@ -1,7 +1,7 @@
 """Random views of a shape: view i of object k is a pure function of (seed, k, i), whatever else is rendered.
 
-Rotations are uniform on SO(3); the object's bounding sphere sits near the picture's middle and fills a stated share of it.
-Views are drawn in blocks of fixed size, one random generator per block, so that any block can be made again alone.
+Rotations are uniform on SO(3); the object's bounding sphere sits near the picture's middle and fills a stated share of
+it. Views are drawn in blocks of fixed size, one random generator per block, so that any block can be made again alone.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from armillary.so3 import SymmetryGroup, random_rotations
 
@@ -107,7 +108,8 @@ class ViewBlock:
     rotations: Float[Tensor, "views 3 3"]
     translations: Float[Tensor, "views 3"]
     lights: Lights
-    backgrounds: Float[Tensor, "views height width 3"]
+    # None is black.
+    backgrounds: Float[Tensor, "views height width 3"] | None
 
 
 def draw_block(
@@ -133,24 +135,31 @@ def draw_block(
     in_camera = torch.cat([shift, torch.ones(BLOCK, 1)], -1)
     in_camera = in_camera / torch.linalg.vector_norm(in_camera, dim=-1, keepdim=True) * distance[:, None]
     lights = studio_lights() if settings.lights == "studio" else random_lights(BLOCK, generator)
-    backgrounds = random_backgrounds(BLOCK, settings.size, settings.size, settings.background, generator)
-    return ViewBlock(rotations, in_camera - rotations @ centre, lights, backgrounds)
+    return ViewBlock(rotations, in_camera - rotations @ centre, lights, _backgrounds(settings, generator))
 
 
 def render_block(renderer: Renderer, mesh: Mesh, views: ViewBlock, settings: SceneSettings, count: int) -> Frames:
     """The first `count` views of a block."""
-    lights = views.lights
+    lights, backgrounds = views.lights, views.backgrounds
     if len(lights.directions) > 1:
         part = slice(count)
         lights = Lights(lights.directions[part], lights.colours[part], lights.ambient[part], lights.specular[part])
-    return renderer.render(
-        mesh,
-        views.rotations[:count],
-        views.translations[:count],
-        settings.intrinsics(),
-        lights,
-        views.backgrounds[:count],
-    )
+    if backgrounds is not None:
+        backgrounds = backgrounds[:count]
+    poses = views.rotations[:count], views.translations[:count]
+    return renderer.render(mesh, *poses, settings.intrinsics(), lights, backgrounds)
+
+
+def _backgrounds(
+    settings: SceneSettings, generator: torch.Generator
+) -> Float[Tensor, "views {settings.size} {settings.size} 3"] | None:
+    if settings.background == "black":
+        return None
+    # Backgrounds are smooth: drawn at half the resolution they look the same and cost a quarter.
+    half = settings.size // 2
+    small = random_backgrounds(BLOCK, half, half, settings.background, generator)
+    large = functional.interpolate(small.permute(0, 3, 1, 2), settings.size, mode="bilinear", align_corners=False)
+    return large.permute(0, 2, 3, 1)
 
 
 def _generator(seed: int, object_index: int, block: int) -> torch.Generator:

@@ -1,8 +1,8 @@
 """A whole data set as square uint8 crops in one tensor: what training and evaluation consume.
 
 Each crop is the picture of a virtual camera aimed at the object with a margin (1.5: half the crop's width is one and a
-half times the object's outline), so that augmentation has room to turn, shift and zoom. Poses and intrinsics are those of
-the virtual camera; `turns` leads back to the original one. On disk:
+half times the object's outline), so that augmentation has room to turn, shift and zoom. Poses and intrinsics are
+those of the virtual camera; `turns` leads back to the original one. On disk:
 
     folder/
       images.npy      uint8 (samples, 3, size, size), opened as a memory map

@@ -75,7 +75,7 @@ def rotation_to_axis(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*ba
 
     Example:
         >>> direction = torch.tensor([0.6, 0.0, 0.8])
-        >>> (rotation_to_axis(direction) @ direction).abs()
+        >>> (rotation_to_axis(direction) @ direction).round().abs()
         tensor([0., 0., 1.])
     """
     x, y, z = functional.normalize(direction, dim=-1).unbind(-1)
@@ -163,7 +163,7 @@ def covering_cone(rays: Float[Tensor, "points 3"]) -> tuple[Float[Tensor, "3"], 
 
     Example:
         >>> axis, angle = covering_cone(torch.tensor([[0.6, 0.0, 0.8], [-0.6, 0.0, 0.8], [0.0, 0.1, 1.0]]))
-        >>> axis.round(), round(math.degrees(angle))
+        >>> axis.round().abs(), round(math.degrees(angle))
         (tensor([0., 0., 1.]), 37)
     """
     unit = functional.normalize(rays, dim=-1)

@@ -28,6 +28,7 @@ class PosedNpzReader(Reader):
         >>> np.savez(path, image=np.zeros((2, 8, 8, 3), np.uint8), R=np.stack([np.eye(3)] * 2))
         >>> PosedNpzReader(path)[1].name
         '000001'
+        >>> folder.cleanup()
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,0 +1,112 @@
+"""One door to all formats: `open_dataset` looks at what a path holds and takes the reader that fits.
+
+photos.npz                       posed photographs (photos/posed_npz.py)
+transforms.json, or its folder   NeRF (photos/nerf.py); transforms_train.json, transforms_test.json are splits
+folder with cameras.txt          COLMAP text, also in sparse/ or sparse/0/ (photos/colmap.py)
+poses.csv, or its folder         table of files and quaternions (photos/pose_csv.py)
+folder of scenes 000001, ...     one split of a BOP dataset (bop.py); a folder of such folders is the dataset
+folder with train/, test/, ...   splits, each any of the above
+"""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from .bop import BopReader, bop_scenes
+from .photos import PosedNpzReader, colmap_model_folder, read_colmap, read_nerf, read_pose_csv
+from .sample import Reader
+
+_FORMATS = (
+    "a BOP split (000001/scene_gt.json), transforms.json (NeRF), cameras.txt and images.txt (COLMAP), "
+    "a .csv of files and quaternions, or an .npz with image and R"
+)
+
+
+def open_dataset(path_or_name: str | Path, split: str | None = None) -> Reader:
+    """The reader for what a file or folder holds.
+
+    Args:
+        path_or_name: of a file or folder.
+        split: needed if and only if the data set has several.
+
+    Example:
+        >>> open_dataset("no/such/folder")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: no/such/folder: expected a data set, got no such file or folder; check the path
+    """
+    path = Path(path_or_name)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a data set, got no such file or folder; {_nearest(path)}")
+    splits = _splits(path)
+    if split is None and len(splits) == 1:
+        split = next(iter(splits))
+    if not splits:
+        if split is not None:
+            raise ValueError(f"{path}: expected splits, got a data set without any; leave the split '{split}' out")
+        return _open_single(path)
+    if split is None:
+        raise ValueError(f"{path}: expected one split, got {', '.join(splits)}; name one of them")
+    if split not in splits:
+        close = get_close_matches(split, splits, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "name one of them"
+        raise ValueError(f"{path}: expected a split among {', '.join(splits)}, got '{split}'; {hint}")
+    return _open_single(splits[split])
+
+
+def dataset_splits(path: str | Path) -> tuple[str, ...]:
+    """The names of a data set's splits, empty if it has none.
+
+    Example:
+        >>> dataset_splits("no/such/folder")
+        ()
+    """
+    return tuple(_splits(Path(path)))
+
+
+def _splits(path: Path) -> dict[str, Path]:
+    if not path.is_dir() or _recognised(path):
+        return {}
+    nerf = {file.stem.removeprefix("transforms_"): file for file in sorted(path.glob("transforms_*.json"))}
+    return nerf or {child.name: child for child in sorted(path.iterdir()) if child.is_dir() and _recognised(child)}
+
+
+def _recognised(path: Path) -> bool:
+    """Whether a folder is itself one split of some format."""
+    return bool(
+        bop_scenes(path)
+        or (path / "transforms.json").is_file()
+        or colmap_model_folder(path)
+        or len(list(path.glob("*.csv"))) == 1
+        or len(list(path.glob("*.npz"))) == 1
+    )
+
+
+def _open_single(path: Path) -> Reader:
+    if path.is_dir():
+        if bop_scenes(path):
+            return BopReader(path)
+        if (path / "transforms.json").is_file():
+            return read_nerf(path / "transforms.json")
+        if colmap_model_folder(path):
+            return read_colmap(path)
+        files = [*path.glob("*.csv"), *path.glob("*.npz")]
+        if len(files) == 1:
+            return _open_single(files[0])
+        found = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
+        raise ValueError(f"{path}: expected {_FORMATS}, got {found}; see armillary/data/open.py for the layouts")
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return PosedNpzReader(path)
+    if suffix == ".json":
+        return read_nerf(path)
+    if suffix == ".csv":
+        return read_pose_csv(path)
+    raise ValueError(f"{path}: expected {_FORMATS}, got a '{suffix}' file; convert it or name its folder")
+
+
+def _nearest(path: Path) -> str:
+    """A hint at a name close to the one asked for, if the folder exists."""
+    if not path.parent.is_dir():
+        return "check the path"
+    close = get_close_matches(path.name, [child.name for child in path.parent.iterdir()], n=1)
+    return f"did you mean '{path.parent / close[0]}'?" if close else "check the path"

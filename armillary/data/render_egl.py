@@ -54,15 +54,21 @@ void main() {
     if (dot(n, eye) < 0.0) n = -n;
     vec3 diffuse = view[5].rgb;
     vec3 specular = vec3(0.0);
-    for (int i = 6; i < SIZE; i += 2) {
-        diffuse += view[i + 1].rgb * max(dot(n, view[i].xyz), 0.0);
-        specular += view[i + 1].rgb * pow(max(dot(n, normalize(view[i].xyz + eye)), 0.0), 32.0);
-    }
+    float shine;
+LIGHTS
     lit = vec4(clamp(colour * diffuse + view[4].w * specular, 0.0, 1.0), 1.0);
     vec3 octant = n / (abs(n.x) + abs(n.y) + abs(n.z));
     uint x = uint(octant.x * 16383.0 + 16384.5), y = uint(octant.y * 16383.0 + 16384.5);
     geometry = uvec2((x << 16) | (y << 1) | (n.z < 0.0 ? 1u : 0u), floatBitsToUint(position.z));
 }
+"""
+
+
+LIGHT = """
+    diffuse += view[NEXT].rgb * max(dot(n, view[THIS].xyz), 0.0);
+    shine = max(dot(n, normalize(view[THIS].xyz + eye)), 0.0);
+    shine *= shine; shine *= shine; shine *= shine; shine *= shine;
+    specular += view[NEXT].rgb * shine * shine;
 """
 
 
@@ -98,17 +104,14 @@ class EglBackend:
     def draw(self, mesh: Mesh, views: Views) -> Layers:
         """Colour, normals and depth of each view."""
         tiles = self.columns * self.rows
+        layers = Layers.empty(len(views), self.height, self.width)
         with self.context:
             table = view_table(views).cpu()
-            parts = [self._draw_chunk(mesh, table[start : start + tiles]) for start in range(0, len(views), tiles)]
-        if not parts:
-            empty = torch.zeros(0, self.height, self.width, 4)
-            return Layers(empty.to(torch.uint8), empty)
-        if len(parts) == 1:
-            return Layers(*parts[0])
-        return Layers(torch.cat([colour for colour, _ in parts]), torch.cat([geometry for _, geometry in parts]))
+            for start in range(0, len(views), tiles):
+                self._draw_chunk(mesh, table[start : start + tiles], layers, start)
+        return layers
 
-    def _draw_chunk(self, mesh: Mesh, table: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw_chunk(self, mesh: Mesh, table: Tensor, layers: Layers, start: int) -> None:
         count, texels, _ = table.shape
         program, array = self._program(texels), self._array(mesh, texels)
         program["flat_faces"].value = mesh.normals is None  # type: ignore[index]
@@ -127,17 +130,20 @@ class EglBackend:
         shape = (used, self.down, self.columns, self.across)
         first = self.samples - 1
         centres = packed.reshape(*shape, 2)[:, first :: self.samples, :, first :: self.samples]
-        colour = colour.reshape(*shape, 4)
-        return (
-            filter_samples(torch.from_numpy(_tiles(colour, count)), self.samples),
-            _unpack(torch.from_numpy(_tiles(centres, count))),
-        )
+        part = slice(start, start + count)
+        samples = torch.from_numpy(_tiles(colour.reshape(*shape, 4), count))
+        layers.colour[part] = filter_samples(samples, self.samples)
+        _unpack(torch.from_numpy(_tiles(centres, count)), layers.normals[part], layers.depth[part])
 
     def _program(self, texels: int) -> object:
         if texels not in self._programs:
+            # Unrolled by hand: llvmpipe looks computed indices up slowly, and pow costs as much as all the rest.
+            lights = "".join(
+                LIGHT.replace("THIS", str(index)).replace("NEXT", str(index + 1)) for index in range(6, texels, 2)
+            )
             program = self.context.program(
                 vertex_shader=VERTEX_SHADER.replace("SIZE", str(texels)),
-                fragment_shader=FRAGMENT_SHADER.replace("SIZE", str(texels)),
+                fragment_shader=FRAGMENT_SHADER.replace("SIZE", str(texels)).replace("LIGHTS", lights),
             )
             program["grid"].value = (self.across, self.down, self.samples)  # type: ignore[union-attr]
             self._programs[texels] = program
@@ -176,11 +182,13 @@ def _tiles(atlas: np.ndarray, count: int) -> np.ndarray:
     return order.reshape(-1, *order.shape[2:])[:count]
 
 
-def _unpack(packed: Tensor) -> Tensor:
-    """Normals and depth of the packed integers; zeros where nothing was drawn."""
-    code, depth = packed[..., 0], packed[..., 1].contiguous().view(torch.float32)
-    octant = torch.stack([code >> 16 & 0x7FFF, code >> 1 & 0x7FFF], dim=-1).float().sub_(16384).mul_(1 / 16383)
-    height = 1 - octant.abs().sum(dim=-1)
-    normal = torch.cat([octant, torch.where(code & 1 == 1, -height, height)[..., None]], dim=-1)
-    normal = torch.nn.functional.normalize(normal, dim=-1) * (depth > 0)[..., None]
-    return torch.cat([normal, depth[..., None]], dim=-1)
+def _unpack(packed: Tensor, normals: Tensor, depth: Tensor) -> None:
+    """Write normals and depth of the packed integers; nothing where nothing was drawn."""
+    hits = torch.nonzero(packed[..., 1].flatten())[:, 0]
+    codes, bits = packed.reshape(-1, 2)[hits].unbind(dim=1)
+    x = ((codes >> 16 & 0x7FFF).float() - 16384) / 16383
+    y = ((codes >> 1 & 0x7FFF).float() - 16384) / 16383
+    z = (1 - x.abs() - y.abs()) * (1 - 2 * (codes & 1))
+    normal = torch.stack([x, y, z], dim=1)
+    normals.view(-1, 3)[hits] = normal * (normal * normal).sum(dim=1, keepdim=True).rsqrt()
+    depth.view(-1)[hits] = bits.contiguous().view(torch.float32)

@@ -43,12 +43,12 @@ class TorchBackend:
         """Colour, normals and depth of each view."""
         step = max(1, min(SAMPLES_AT_ONCE // (self.down * self.across), TRIANGLES_AT_ONCE // len(mesh.faces)))
         surface = _Surface.of(mesh, self.device)
-        parts = [
-            self._draw_chunk(surface, views.chunk(start, start + step)) for start in range(0, max(len(views), 1), step)
-        ]
-        return Layers(torch.cat([colour for colour, _ in parts]), torch.cat([geometry for _, geometry in parts]))
+        layers = Layers.empty(len(views), self.height, self.width, self.device)
+        for start in range(0, len(views), step):
+            self._draw_chunk(surface, views.chunk(start, start + step), layers, start)
+        return layers
 
-    def _draw_chunk(self, surface: "_Surface", views: Views) -> tuple[Tensor, Tensor]:
+    def _draw_chunk(self, surface: "_Surface", views: Views, layers: Layers, start: int) -> None:
         camera = surface.vertices @ views.rotations.double().mT + views.translations.double()[:, None]
         triangles = _set_up(camera, surface.faces, self._sample_intrinsics(views), views.near, self.down, self.across)
         nearest = _nearest(triangles, views, self.down, self.across)
@@ -57,11 +57,13 @@ class TorchBackend:
         shape = (len(views), self.down, self.across, 4)
         samples = torch.zeros(len(nearest), 4, dtype=torch.uint8, device=self.device)
         samples[where] = colour
-        layers = torch.zeros(len(nearest), 4, device=self.device)
-        layers[where] = geometry
+        dense = torch.zeros(len(nearest), 4, device=self.device)
+        dense[where] = geometry
         first = self.samples - 1
-        centres = layers.reshape(shape)[:, first :: self.samples, first :: self.samples]
-        return filter_samples(samples.reshape(shape), self.samples), centres
+        centres = dense.reshape(shape)[:, first :: self.samples, first :: self.samples]
+        part = slice(start, start + len(views))
+        layers.colour[part] = filter_samples(samples.reshape(shape), self.samples)
+        layers.normals[part], layers.depth[part] = centres[..., :3], centres[..., 3]
 
     def _sample_intrinsics(self, views: Views) -> Float[Tensor, "batch 3 3"]:
         """K for sample instead of pixel coordinates: i = s u + s - 1."""

@@ -118,12 +118,11 @@ class Renderer:
         near, far = depth_range(mesh, rotations, translations)
         lights = _broadcast_lights(studio_lights() if lights is None else lights, count, device)
         layers = drawer.draw(mesh, Views(rotations, translations, intrinsics, lights, near, far))
-        depth = layers.geometry[..., 3]
         return Frames(
             rgb=composite(layers.colour, background),
-            mask=depth > 0,
-            depth=depth.contiguous(),
-            normals=layers.geometry[..., :3].contiguous(),
+            mask=layers.depth > 0,
+            depth=layers.depth,
+            normals=layers.normals,
         )
 
     def close(self) -> None:

@@ -50,7 +50,18 @@ class Layers:
     """Colour (premultiplied, with coverage as fourth channel) and, at pixel centres, camera normal and depth (m)."""
 
     colour: UInt8[Tensor, "batch height width 4"]
-    geometry: Float[Tensor, "batch height width 4"]
+    normals: Float[Tensor, "batch height width 3"]
+    depth: Float[Tensor, "batch height width"]
+
+    @staticmethod
+    def empty(count: int, height: int, width: int, device: torch.device | str = "cpu") -> "Layers":
+        """Layers to be filled."""
+        size = (count, height, width)
+        return Layers(
+            torch.zeros(*size, 4, dtype=torch.uint8, device=device),
+            torch.zeros(*size, 3, device=device),
+            torch.zeros(*size, device=device),
+        )
 
 
 def depth_range(
@@ -66,14 +77,27 @@ def depth_range(
 
 
 def filter_samples(
-    samples: UInt8[Tensor, "batch down across channels"], per_pixel: int
-) -> UInt8[Tensor, "batch height width channels"]:
-    """Pixels from samples: the tent filter (1 2 1)/4 along both axes, or the samples themselves if one per pixel."""
+    samples: UInt8[Tensor, "batch down across 4"], per_pixel: int
+) -> UInt8[Tensor, "batch height width 4"]:
+    """Pixels from samples: the tent filter (1 2 1)/4 along both axes, or the samples themselves if one per pixel.
+
+    The four channels of a pixel are averaged at once as the bytes of one integer; a mean rounded up and one rounded
+    down take turns, so that no brightness is gained or lost.
+    """
     if per_pixel == 1:
         return samples
-    rows = samples[:, :-2:2].short() + samples[:, 2::2] + 2 * samples[:, 1::2].short()
-    both = rows[:, :, :-2:2] + rows[:, :, 2::2] + 2 * rows[:, :, 1::2]
-    return ((both + 8) >> 4).to(torch.uint8)
+    whole = samples.view(torch.int32)[..., 0]
+    rows = _mean_down(_mean_up(whole[:, :-2:2], whole[:, 2::2]), whole[:, 1::2])
+    both = _mean_down(_mean_up(rows[:, :, :-2:2], rows[:, :, 2::2]), rows[:, :, 1::2])
+    return both[..., None].view(torch.uint8)
+
+
+def _mean_up(a: Tensor, b: Tensor) -> Tensor:
+    return (a | b) - ((a ^ b) >> 1 & 0x7F7F7F7F)
+
+
+def _mean_down(a: Tensor, b: Tensor) -> Tensor:
+    return (a & b) + ((a ^ b) >> 1 & 0x7F7F7F7F)
 
 
 def view_table(views: Views) -> Float[Tensor, "batch texels 4"]:

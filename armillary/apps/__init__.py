@@ -1,0 +1,1 @@
+"""Applications: the command line, the predictor, plots and reports; nothing imports them."""

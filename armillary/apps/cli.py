@@ -1,0 +1,96 @@
+"""The ``armillary`` command: which command, its options, and errors of one line.
+
+Nothing heavy is imported before the command is known, so help answers at once.
+"""
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+# When the command began: budgets in minutes count from here, imports included.
+STARTED = time.perf_counter()
+
+COMMANDS = {
+    "demo": "the whole idea in ten minutes: render five solids, train, evaluate, write a report",
+    "render": "make a data set (BOP format) from meshes or procedural shapes",
+    "train": "train a model on a data set: rendered, photographs with poses, or BOP",
+    "evaluate": "measure a trained model on held-out data: metrics.json and report.html",
+    "predict": "orientation of the object in pictures: a plot and a JSON for each",
+}
+
+HELP = f"""usage: armillary COMMAND [OPTIONS]
+
+From one image of an object to a probability distribution over its 3D rotation.
+
+commands:
+{chr(10).join(f"  {name:<10}{summary}" for name, summary in COMMANDS.items())}
+
+examples:
+  armillary demo --out demo
+  armillary render tet cube part.stl --views 2000 --out rendered
+  armillary train --data rendered --minutes 15 --out run
+  armillary evaluate run --data held_out --out evaluation
+  armillary predict run photo.jpg more_photos/ --out predictions
+
+armillary COMMAND --help explains a command's options. A mistake ends with one line and exit status 2;
+ARMILLARY_TRACEBACK=1 in the environment shows where it was noticed.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 2 the user can mend it, 130 interrupted)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(words)
+    except (ValueError, OSError) as error:
+        if os.environ.get("ARMILLARY_TRACEBACK"):
+            raise
+        print(f"armillary: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("armillary: interrupted; the same command takes up render and train where they stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return
+    name, rest = words[0], words[1:]
+    if name in ("-V", "--version"):
+        from armillary import __version__
+
+        print(__version__)
+        return
+    if name not in COMMANDS:
+        from armillary.apps.parse import closest
+
+        raise ValueError(f"unknown command {name}; {closest(name, COMMANDS)}")
+    if name == "demo":
+        from armillary.apps.demo import main as command
+    elif name == "render":
+        from armillary.apps.render import main as command
+    elif name == "train":
+        from armillary.apps.train import main as command
+    elif name == "evaluate":
+        from armillary.apps.evaluate import main as command
+    else:
+        from armillary.apps.predict import main as command
+    command(rest, STARTED)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else ""
+        remedies = {errno.ENOSPC: "free some space or choose another folder", errno.EACCES: "check the permissions"}
+        plain = error.errno is not None and error.strerror == os.strerror(error.errno)
+        remedy = f"; {remedies[error.errno]}" if plain and error.errno in remedies else ""
+        return f"{name}{error.strerror}{remedy}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

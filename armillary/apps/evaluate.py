@@ -1,0 +1,108 @@
+"""``armillary evaluate``: a trained model measured on data it was not trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+
+from armillary.apps.assessment import Assessment, digest_file
+from armillary.apps.dataset import open_split
+from armillary.apps.lookup import Lookup
+from armillary.apps.parse import parse
+from armillary.apps.predictor import model_folder
+from armillary.data import DatasetInfo, ImageStore
+from armillary.models import from_pretrained, read_metadata
+from armillary.training.curve import curve_png, read_metrics
+
+DESCRIPTION = """Measure a trained model on a data set and write a report.
+
+DIR/predictions.npz holds what the model says about every view, DIR/metrics.json the figures, DIR/report.html both as a
+page with pictures. Errors are to the nearest rotation that the data set's symmetries make equivalent to the truth.
+
+examples:
+  armillary evaluate run --data held_out.npz --out evaluation
+  armillary evaluate run --data rendered --split test --out evaluation
+"""
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Options of the evaluation."""
+
+    # A run folder of `armillary train`, or a model folder.
+    run: tyro.conf.Positional[Path]
+
+    # The data set: a folder or file of posed pictures, any format that train takes.
+    data: str
+
+    # The folder for predictions, figures and report.
+    out: Path
+
+    # Part of the data set; by default "test" or "val" where it has parts.
+    split: str | None = None
+
+    # Processor threads; by default one for each core.
+    threads: int | None = None
+
+    # Where to compute: cpu, cuda, cuda:1, ...
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def main(arguments: Sequence[str], started: float) -> None:
+    """Run the command."""
+    command = parse(EvaluateCommand, arguments, "armillary evaluate", description=DESCRIPTION)
+    if command.threads is not None:
+        torch.set_num_threads(command.threads)
+    folder = model_folder(command.run)
+    metadata = read_metadata(folder)
+    reader = open_split(command.data, command.split, ("test", "val", "validation"))
+    trained_on = DatasetInfo.from_json(metadata["data"])
+    # Framed as the training pictures were: the same bounding spheres, the same margin.
+    spheres = trained_on if set(reader.info.categories) <= set(trained_on.categories) else None
+    store = ImageStore.from_reader(reader, metadata["store_size"], metadata["margin"], info=spheres)
+    curve = command.run / "metrics.jsonl"
+    assessment = Assessment(
+        model=from_pretrained(folder).to(command.device),
+        store=store,
+        image_size=metadata["image_size"],
+        model_digest=digest_file(folder / "model.safetensors"),
+        title=f"{command.run.name} on {reader.info.name}",
+        lead=f"{len(store):,} views of {command.data}.",
+        reproduce=f"armillary evaluate {command.run} --data {command.data} --out {command.out}",
+        curve=curve_png(read_metrics(curve)) if curve.exists() else None,
+        lookup=Lookup.load(command.run / "lookup.npz"),
+        details={
+            "model": str(folder),
+            "trained on": f"{metadata['trained_on']} ({metadata['views']:,} views)",
+            "evaluated on": str(command.data),
+            "symmetry": ", ".join(
+                f"{n}: {g.name}" for n, g in zip(store.info.categories, store.info.symmetries, strict=True)
+            ),
+        },
+        told=_told(trained_on, store.info),
+    )
+    print(summary(assessment.write(command.out), command.out))
+
+
+def summary(metrics: dict, out: Path) -> str:
+    """What the terminal shows of an evaluation."""
+    lines = [
+        f"{metrics['n']} views: median error {metrics['median_error_deg']:.2f} degrees, "
+        f"within 15 degrees {metrics['acc15']:.1%}, spread {metrics['spread_deg']:.2f} degrees",
+        f"log-likelihood {metrics['ll_ipdf']:.2f} (pi^2 measure) = {metrics['ll_haar']:.2f} (Haar measure)",
+    ]
+    if "baseline" in metrics:
+        baseline = metrics["baseline"]
+        lines.append(
+            f"nearest training picture: median error {baseline['median_error_deg']:.2f} degrees, "
+            f"within 15 degrees {baseline['acc15']:.1%}"
+        )
+    return "\n".join([*lines, f"open {out / 'report.html'}"])
+
+
+def _told(trained_on: DatasetInfo, data: DatasetInfo) -> torch.Tensor | None:
+    if not set(data.categories) <= set(trained_on.categories):
+        return None
+    return torch.tensor([trained_on.categories.index(name) for name in data.categories])

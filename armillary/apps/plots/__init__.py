@@ -1,0 +1,1 @@
+"""Pictures of distributions, errors and learning curves."""

@@ -1,0 +1,119 @@
+"""``armillary train``: a data set to a trained model, in a run folder that resumes."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from armillary.apps.dataset import open_split
+from armillary.apps.lookup import Lookup
+from armillary.apps.parse import parse
+from armillary.data import ImageStore, Reader
+from armillary.training import TrainConfig, config_to_json, recipe, recipe_names, train
+from armillary.training.feed import hold_out
+
+RECIPE_TABLE = "\n".join(f"  {name:<23}{purpose}" for name, purpose in recipe_names().items())
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train a model on a data set: photographs with poses, a rendered data set, any BOP folder."""
+
+    # The data set: a folder or file of posed pictures (BOP, npz, transforms.json, COLMAP text, CSV).
+    data: str
+
+    # The run folder; one that holds an unfinished run of the same options is taken up where it stopped.
+    out: Path
+
+    # Named settings from the table above; the options below start from its values. By default "photos" up to 3,000
+    # pictures and "mesh" beyond.
+    recipe: str | None = None
+
+    # Part of the data set to train on; by default "train" where it has parts.
+    split: str | None = None
+
+    # A second data set for the validation loss, instead of views held out of the first.
+    val_data: str | None = None
+
+    # Processor threads; by default one for each core.
+    threads: int | None = None
+
+    # Stop after so many steps although the budget is not used up; the same command takes the run up again.
+    stop_after: int | None = None
+
+    # Print the configuration and stop.
+    dry_run: bool = False
+
+    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    """Settings of the recipe."""
+
+
+DESCRIPTION = f"""Train a model on a data set: photographs with poses, a rendered data set, any BOP folder.
+
+The run folder gets the model (RUN/model), the learning curve (RUN/curve.png, RUN/metrics.jsonl, TensorBoard events)
+and the whole configuration. The same command again takes up an interrupted run.
+
+recipes:
+{RECIPE_TABLE}
+
+examples:
+  armillary train --data photos.npz --minutes 15 --out run
+  armillary train --data rendered --recipe mesh --lmax 8 --out run
+  armillary train --data rendered --recipe debug --out try
+"""
+
+
+def main(arguments: Sequence[str], started: float) -> None:
+    """Run the command; ``started`` is when the budget began to be used."""
+    command = _parse(arguments, "mesh")
+    reader = open_split(command.data, command.split, ("train",))
+    if command.recipe is None:
+        command = _parse(arguments, "photos" if len(reader) <= 3000 else "mesh")
+    config = dataclasses.replace(command.config, source=str(command.data))
+    if command.dry_run:
+        print(json.dumps(config_to_json(config), indent=2))
+        return
+    if command.threads is not None:
+        torch.set_num_threads(command.threads)
+    store, held_out = _stores(command, config, reader)
+    folder = train(config, command.out, store, held_out, started=started, stop_after=command.stop_after)
+    if (folder / "model.safetensors").exists():
+        Lookup.from_store(store, config.model.image_size).save(command.out / "lookup.npz")
+        print(f"the model is in {folder}; next: armillary evaluate {command.out} --data DATA --out DIR")
+
+
+def _parse(arguments: Sequence[str], default_recipe: str) -> TrainCommand:
+    config = recipe(_named_recipe(arguments) or default_recipe)
+    if "--size" in arguments:
+        raise ValueError("unknown option --size; the pictures' size is the model's, --image-size")
+    missing: Any = tyro.MISSING
+    default = TrainCommand(data=missing, out=missing, config=config)
+    command = parse(TrainCommand, arguments, "armillary train", default, DESCRIPTION)
+    if "--steps" in arguments and "--minutes" not in arguments:
+        # An option given replaces the recipe's budget, in whatever unit that is.
+        return dataclasses.replace(command, config=dataclasses.replace(command.config, minutes=None))
+    if "--minutes" in arguments and "--steps" not in arguments:
+        return dataclasses.replace(command, config=dataclasses.replace(command.config, steps=None))
+    return command
+
+
+def _named_recipe(arguments: Sequence[str]) -> str | None:
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if word == "--recipe":
+            return following
+        if word.startswith("--recipe="):
+            return word.removeprefix("--recipe=")
+    return None
+
+
+def _stores(command: TrainCommand, config: TrainConfig, reader: Reader) -> tuple[ImageStore, ImageStore | None]:
+    store = ImageStore.from_reader(reader, config.store_size)
+    if command.val_data is None:
+        return hold_out(store, config.validation, config.seed)
+    second = open_split(command.val_data, None, ("val", "validation", "test"))
+    return store, ImageStore.from_reader(second, config.store_size, store.margin, store.info)

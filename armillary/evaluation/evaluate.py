@@ -1,0 +1,100 @@
+"""Stage two of an evaluation: from a predictions file to numbers, and to ``metrics.json``.
+
+Figures at the top level are means over categories (as the tables of the field); ``per_category`` holds each one and
+``all_views`` the same figures with every view counted alike. Errors are to the nearest equivalent under the object's
+symmetry; under ``without_symmetry`` they are to the labelled rotation itself.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from armillary.data.atomic import write_atomically
+from armillary.evaluation.metrics import accuracy_at, covered, log_likelihood, median_error, rotation_error
+from armillary.evaluation.predictions import Predictions
+
+THRESHOLDS_DEG = (3, 5, 10, 15, 30)
+
+
+def errors(predictions: Predictions) -> Float[Tensor, " views"]:
+    """Error of the most probable rotation, to the nearest equivalent truth, radians."""
+    error = torch.zeros_like(predictions.log_prob)
+    for category, symmetry in enumerate(predictions.info.symmetries):
+        chosen = predictions.category == category
+        mode = predictions.mode[chosen].to(error.dtype)
+        error[chosen] = rotation_error(mode, predictions.truth[chosen].to(error.dtype), symmetry)
+    return error
+
+
+def error_metrics(error: Float[Tensor, " views"]) -> dict[str, float]:
+    """Median and mean error in degrees and accuracy at each threshold.
+
+    Example:
+        >>> error_metrics(torch.deg2rad(torch.tensor([2.0, 4.0])))["acc3"]
+        0.5
+    """
+    accuracies = {f"acc{threshold}": accuracy_at(error, threshold).item() for threshold in THRESHOLDS_DEG}
+    return {
+        "median_error_deg": torch.rad2deg(median_error(error)).item(),
+        "mean_error_deg": torch.rad2deg(error.mean()).item(),
+        **accuracies,
+    }
+
+
+def summarise(predictions: Predictions) -> dict:
+    """All figures of a predictions file, as plain numbers for JSON."""
+    error = errors(predictions)
+    plain = rotation_error(predictions.mode, predictions.truth)
+    categories = predictions.info.categories
+    per_category = {
+        name: _figures(predictions, error, plain, predictions.category == index)
+        for index, name in enumerate(categories)
+        if (predictions.category == index).any()
+    }
+    everything = torch.ones_like(predictions.category, dtype=torch.bool)
+    return {
+        **mean_of(list(per_category.values())),
+        "n": len(predictions.names),
+        "measure": "ll_haar: Haar measure, uniform 0; ll_ipdf = ll_haar - ln(pi^2), uniform -2.289",
+        "data": predictions.info.name,
+        "per_category": per_category,
+        "all_views": _figures(predictions, error, plain, everything),
+    }
+
+
+def _figures(p: Predictions, error: Tensor, plain: Tensor, chosen: Tensor) -> dict:
+    log_prob = p.log_prob[chosen]
+    return {
+        "ll_ipdf": log_likelihood(log_prob, "ipdf").item(),
+        "ll_haar": log_likelihood(log_prob, "haar").item(),
+        "spread_deg": torch.rad2deg(p.spread[chosen].mean()).item(),
+        **error_metrics(error[chosen]),
+        "entropy": p.entropy[chosen].mean().item(),
+        "coverage90": covered(log_prob, p.threshold_90[chosen]).float().mean().item(),
+        "n": int(chosen.sum()),
+        "without_symmetry": error_metrics(plain[chosen]),
+    }
+
+
+def mean_of(figures: list[dict]) -> dict:
+    """Mean of each figure over equally weighted dictionaries of the same keys.
+
+    Example:
+        >>> mean_of([{"a": 1.0, "b": {"c": 0.0}}, {"a": 3.0, "b": {"c": 1.0}}])
+        {'a': 2.0, 'b': {'c': 0.5}}
+    """
+    first = figures[0]
+    return {
+        key: mean_of([figure[key] for figure in figures])
+        if isinstance(value, dict)
+        else sum(figure[key] for figure in figures) / len(figures)
+        for key, value in first.items()
+    }
+
+
+def write_json(path: Path, record: dict) -> None:
+    """Write a JSON file whole or not at all."""
+    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode("utf-8"))

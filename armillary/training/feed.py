@@ -1,0 +1,140 @@
+"""Batches for training: random views of an image store, augmented as a whole on the device, with no worker processes.
+
+What step k sees depends on the seed and on k alone, so a resumed run continues exactly where it stopped, and nothing
+about the feed has to be saved.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Int
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from armillary.data import Augmentation, Batch, ImageStore
+
+
+class Feed:
+    """An endless iterable of augmented batches, from ``first_step`` on.
+
+    Args:
+        store: the crops; moved to ``device`` at once when that is not the CPU.
+        augmentation: one random view per sample.
+        batch_size: samples per step and process.
+        seed: of order and augmentation.
+        first_step: the step to begin with.
+        rank, world_size: this process among those that share the steps.
+        device: where batches are made.
+        channels_last: memory format of the images.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        augmentation: Augmentation,
+        batch_size: int,
+        seed: int = 0,
+        first_step: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+        channels_last: bool = False,
+    ) -> None:
+        device = torch.device(device)
+        self.store = store if device.type == "cpu" else store.to(device)
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first_step = first_step
+        self.rank = rank
+        self.world_size = world_size
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))
+
+    def __iter__(self) -> Iterator[Batch]:
+        step = self.first_step
+        while True:
+            yield self.batch(step)
+            step += 1
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one step."""
+        device = self.store.images.device
+        generator = torch.Generator(device).manual_seed(_mix(self.seed, step * self.world_size + self.rank))
+        batch = self.augmentation(self.store[self.indices(step).to(device)], generator)
+        return Batch(**{**batch.__dict__, "images": batch.images.contiguous(memory_format=self.format)})
+
+    def indices(self, step: int) -> Int[Tensor, " batch"]:
+        """Which samples a step sees: one shuffled pass over the store after another, cut into batches."""
+        first = (step * self.world_size + self.rank) * self.batch_size
+        positions = torch.arange(first, first + self.batch_size)
+        epochs, places = positions // len(self.store), positions % len(self.store)
+        parts = [self._permutation(epoch)[places[epochs == epoch]] for epoch in epochs.unique().tolist()]
+        return torch.cat(parts)
+
+    def _permutation(self, epoch: int) -> Int[Tensor, " samples"]:
+        if self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(_mix(self.seed + 1, epoch))
+            self._order = (epoch, torch.randperm(len(self.store), generator=generator))
+        return self._order[1]
+
+
+class FeedModule(LightningDataModule):
+    """Makes the feed once the trainer knows its device, its rank and the step it resumes from.
+
+    Args:
+        store: the crops to train on.
+        augmentation: random views.
+        batch_size: samples per step, shared by all processes.
+        seed: of order and augmentation.
+        channels_last: memory format of the images.
+    """
+
+    def __init__(
+        self, store: ImageStore, augmentation: Augmentation, batch_size: int, seed: int, channels_last: bool
+    ) -> None:
+        super().__init__()
+        self.store = store
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.channels_last = channels_last
+
+    def train_dataloader(self) -> Feed:
+        """The feed of this process."""
+        trainer = self.trainer
+        assert trainer is not None
+        return Feed(
+            self.store,
+            self.augmentation,
+            max(1, self.batch_size // trainer.world_size),
+            self.seed,
+            first_step=trainer.global_step,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            device=trainer.strategy.root_device,
+            channels_last=self.channels_last,
+        )
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Nothing: the feed makes its batches on the device."""
+        return batch
+
+
+def hold_out(store: ImageStore, fraction: float, seed: int) -> tuple[ImageStore, ImageStore | None]:
+    """Split a store by view: the part to train on and the held-out part (None for fraction 0).
+
+    Views are held out at random. Neighbouring frames of a video are nearly the same view, so for videos name a second
+    data set instead.
+    """
+    count = round(len(store) * fraction)
+    if count == 0:
+        return store, None
+    order = torch.randperm(len(store), generator=torch.Generator().manual_seed(seed))
+    return store[order[count:].sort().values], store[order[:count].sort().values]
+
+
+def _mix(seed: int, number: int) -> int:
+    # SplitMix64's odd constants: neighbouring seeds and steps must not share random streams.
+    mixed = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
+    return (mixed ^ (mixed >> 31)) & (2**63 - 1)

@@ -1,13 +1,16 @@
 r"""The exact normaliser: a product grid as fine as the density is sharp, visited only where it carries mass.
 
-Let f be band-limited of degree l with maximum F and range 2A. Along every geodesic it is a trigonometric polynomial of degree
-l, so :math:`|f^{(2k)}|\le l^{2k}A` (Bernstein), and with :math:`M=l^2A` three bounds hold for *any* such density, however sharp:
+Let f be band-limited of degree l with maximum F and range 2A. Along every geodesic it is a trigonometric polynomial of
+degree l, so :math:`|f^{(2k)}|\le l^{2k}A` (Bernstein), and with :math:`M=l^2A` three bounds hold for *any* such
+density, however sharp:
 
-* aliasing: continued into the strip of half-width :math:`\eta`, :math:`\mathrm{Re} f` grows by at most :math:`A(\cosh l\eta-1)`. So N equispaced
-  nodes integrate e^f along each angle with relative error :math:`2e^{-E}`, :math:`E=Ny/l-A(\cosh y-1)` at the best :math:`y=\sinh^{-1}(N/lA)`;
-  for sharp densities :math:`E\approx N^2/2M`, one to two nodes for the width of a peak.
-* ceiling: :math:`\sqrt{F-f}` is Lipschitz with constant :math:`\sqrt{M/2}` (because :math:`|\nabla f|^2\le2M(F-f)`), so f is at most
-  :math:`F-(\sqrt{F-f(c)}-r\sqrt{M/2})_+^2` in a block of radius r about c. That bounds the mass of a block from one value.
+* aliasing: continued into the strip of half-width :math:`\eta`, :math:`\mathrm{Re} f` grows by at most
+  :math:`A(\cosh l\eta-1)`. So N equispaced nodes integrate e^f along each angle with relative error :math:`2e^{-E}`,
+  :math:`E=Ny/l-A(\cosh y-1)` at the best :math:`y=\sinh^{-1}(N/lA)`; for sharp densities :math:`E\approx N^2/2M`, one
+  to two nodes for the width of a peak.
+* ceiling: :math:`\sqrt{F-f}` is Lipschitz with constant :math:`\sqrt{M/2}` (because :math:`|\nabla f|^2\le2M(F-f)`), so
+  f is at most :math:`F-(\sqrt{F-f(c)}-r\sqrt{M/2})_+^2` in a block of radius r about c. That bounds the mass of a block
+  from one value.
 * mass: :math:`Z\ge e^F(2\pi/M)^{3/2}/8\pi^2` and :math:`Z\ge e^{F-2A}`.
 
 The grid is refined coarse to fine, eight children a block; at each level the lowest blocks are dropped as long as the

@@ -18,7 +18,7 @@ class Modes(NamedTuple):
         rotation: The peaks.
         log_prob: Their log density (Haar probability); ``-inf`` where there are fewer peaks than asked for.
         mass: Probability of the rotations that are nearer to this peak than to the others and within
-            ``MODE_RADIUS`` of it.
+            the radius that the distribution states.
     """
 
     rotation: Float[Tensor, "*batch k 3 3"]
@@ -47,7 +47,7 @@ class SO3Distribution(Distribution, ABC):
     ``log_prob - log(pi**2)`` (``armillary.evaluation``).
     """
 
-    arg_constraints = {}
+    arg_constraints = {}  # type: ignore[assignment]
 
     def __init__(self, batch_shape: torch.Size) -> None:
         super().__init__(batch_shape, ROTATION, validate_args=False)

@@ -19,7 +19,7 @@ def cell_log_probs(distribution: SO3Distribution, level: int) -> Float[Tensor, "
     """Log probability of each cell of ``so3_grid(level)``: the density at the centres, normalised over the grid.
 
     Example:
-        >>> cell_log_probs(HarmonicDistribution(torch.zeros(10)), 0).exp().sum()
+        >>> cell_log_probs(HarmonicDistribution(torch.zeros(10)), 0).exp().sum().round(decimals=4)
         tensor(1.)
     """
     if isinstance(distribution, HarmonicDistribution):
@@ -32,7 +32,7 @@ def cell_log_probs(distribution: SO3Distribution, level: int) -> Float[Tensor, "
 def cell_log_likelihood(
     distribution: SO3Distribution, rotation: Float[Tensor, "*batch 3 3"], level: int = 5
 ) -> Float[Tensor, "*batch"]:
-    """Log density (Haar) of the cell nearest to a rotation: the number Implicit-PDF and Image2Sphere report plus log(pi^2).
+    """Log density (Haar) of the cell nearest to a rotation: what Implicit-PDF and Image2Sphere report plus log(pi^2).
 
     Example:
         >>> cell_log_likelihood(HarmonicDistribution(torch.zeros(10)), torch.eye(3), level=1).abs() < 1e-5

@@ -1,4 +1,7 @@
-"""The nodes of a product grid that carry the mass of some densities: everything a distribution is asked is a sum over them."""
+"""The nodes of a product grid that carry the mass of some densities.
+
+Everything a distribution is asked is a sum over them.
+"""
 
 import math
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,10 +17,10 @@ from armillary.harmonics.rotate import rotate_so3
 from armillary.harmonics.wigner import evaluate_so3
 from armillary.so3.rotation import nearest_rotation
 
-
 SUM_TOLERANCE = 1e-4  # relative, of entropy, regions, masses and samples; log_prob has its normaliser's own
 
 
+@runtime_checkable
 class Normaliser(Protocol):
     """Anything that integrates exp f over Haar probability: ``AdaptiveGrid`` (exact) or ``TurnedGrid`` (training)."""
 
@@ -34,8 +34,8 @@ class HarmonicDistribution(SO3Distribution):
 
     .. math:: f(R)=\sum_{l\le l_{max}}\sqrt{2l+1}\sum_{mn}c^l_{mn}D^l_{mn}(R), \qquad Z=\int e^{f(R)}\,dR
 
-    The log-density is band-limited, the density is not: it can be arbitrarily sharp. ``log_prob`` is exact at any rotation;
-    everything else is a sum over the few nodes that carry the mass, found by the normaliser's own bounds.
+    The log-density is band-limited, the density is not: it can be arbitrarily sharp. ``log_prob`` is exact at any
+    rotation; everything else is a sum over the few nodes that carry the mass, found by the normaliser's own bounds.
 
     Args:
         coeffs: SO(3) coefficients, ``so3_size(lmax)`` of them. All zero is the uniform distribution.

@@ -32,7 +32,7 @@ def circle(nodes: int, like: Tensor) -> Float[Tensor, " nodes"]:
 
 
 def synthesise_circle(series: Float[Tensor, "*batch orders"], nodes: int) -> Float[Tensor, "*batch nodes"]:
-    """Values at the ``nodes`` equispaced angles of a real Fourier series; ``nodes`` is at least the number of orders."""
+    """Values at the ``nodes`` equispaced angles of a real Fourier series; ``nodes`` >= the number of orders."""
     lmax = series.shape[-1] // 2
     if nodes <= LONGEST_PRODUCT:
         return series @ fourier_basis(lmax, circle(nodes, series)).T

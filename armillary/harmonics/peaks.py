@@ -66,7 +66,7 @@ def climb(
 
 
 def _distinct(rotation: Tensor, value: Tensor, k: int, apart: float) -> tuple[Tensor, Tensor]:
-    """The k highest candidates that lie ``apart`` from every higher one; repeats of the highest fill what is missing."""
+    """The k highest candidates that lie ``apart`` from every higher one kept; ``-inf`` where there are fewer."""
     value, order = value.sort(dim=-1, descending=True, stable=True)
     rotation = rotation.take_along_dim(order[..., None, None], 1)
     close = geodesic_distance(rotation[:, :, None], rotation[:, None, :]) < apart
@@ -92,8 +92,9 @@ def find_peaks(
         k: How many.
 
     Example:
-        >>> coeffs = wigner_D(2, torch.eye(3))
-        >>> find_peaks(coeffs)[0].diagonal(dim1=-2, dim2=-1).round(decimals=4)
+        >>> from armillary.harmonics import wigner_D
+        >>> rotation, value = find_peaks(wigner_D(2, torch.eye(3)))
+        >>> rotation.diagonal(dim1=-2, dim2=-1).round(decimals=4)
         tensor([[1., 1., 1.]])
     """
     lmax = so3_lmax(coeffs.shape[-1])

@@ -1,4 +1,4 @@
-r"""The Wigner half of every transform on SO(3): from coefficients to one two-dimensional Fourier series a ring and back.
+r"""The Wigner half of every transform on SO(3): coefficients <-> one two-dimensional Fourier series a ring.
 
 On the torus of rotations with fixed :math:`\beta`, a band-limited function is a real Fourier series in both azimuths,
 
@@ -39,7 +39,7 @@ def wigner_rings(lmax: int, beta: Float[Tensor, " rings"]) -> Float[Tensor, "2 o
 
 
 def _signed_index(lmax: int) -> Tensor:
-    """Flat position of (l, +-p, +-q), (4, orders, degrees), signs ++ -- -+ +-; ``so3_size`` (a zero) where there is none."""
+    """Flat place of (l, +-p, +-q), (4, orders, degrees), signs ++ -- -+ +-; ``so3_size`` (a zero) for none."""
     nothing = so3_size(lmax)
     index = torch.full((4, (lmax + 1) ** 2, lmax + 1), nothing)
     for degree in range(lmax + 1):

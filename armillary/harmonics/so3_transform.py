@@ -75,7 +75,8 @@ class SO3Transform(nn.Module):
     def points(self) -> Float[Tensor, "rings azimuths azimuths 3 3"]:
         """The rotations of the grid, in float64, in the order of ``synthesis``."""
         azimuth = circle(self.azimuths, self.beta)
-        return from_euler_zyz(azimuth[None, :, None], self.beta[:, None, None], azimuth[None, None, :])
+        beta, alpha, gamma = torch.meshgrid(self.beta, azimuth, azimuth, indexing="ij")
+        return from_euler_zyz(alpha, beta, gamma)
 
     @property
     def quadrature(self) -> Float[Tensor, "rings azimuths azimuths"]:

@@ -2,10 +2,10 @@ r"""Wigner-D matrices of the real harmonics, at any rotation.
 
 For :math:`p=|m|, q=|n|` and :math:`R=R_z(\alpha)R_y(\beta)R_z(\gamma)` every entry of the real D is a sum of two terms,
 :math:`e_1\,\mathrm{cs}(p\alpha+q\gamma)` and :math:`e_2\,\mathrm{cs}(p\alpha-q\gamma)`, cs a cosine or a sine and
-:math:`e_1\propto d^l_{pq}(\beta),\ e_2\propto d^l_{p,-q}(\beta)`. Both are built from powers of the two complex numbers of
-the unit quaternion, :math:`w+iz=\cos\frac\beta2 e^{i(\alpha+\gamma)/2}` and
-:math:`y-ix=\sin\frac\beta2 e^{i(\alpha-\gamma)/2}`. So D is a polynomial in the quaternion: exact, with finite gradient at
-every rotation, the identity and half-turns included (Euler angles, which e3nn uses, have none there).
+:math:`e_1\propto d^l_{pq}(\beta),\ e_2\propto d^l_{p,-q}(\beta)`. Both are built from powers of the two complex numbers
+of the unit quaternion, :math:`w+iz=\cos\frac\beta2 e^{i(\alpha+\gamma)/2}` and
+:math:`y-ix=\sin\frac\beta2 e^{i(\alpha-\gamma)/2}`. So D is a polynomial in the quaternion: exact, with finite gradient
+at every rotation, the identity and half-turns included (Euler angles, which e3nn uses, have none there).
 """
 
 from functools import lru_cache
@@ -31,7 +31,7 @@ class _Terms(NamedTuple):
 
 
 class _Entries(NamedTuple):
-    """Each flat entry (l, m, n) as plus_sign * plus[plus_row] + minus_sign * minus[minus_row]; rows: cosines, then sines."""
+    """Each flat entry (l, m, n) as plus_sign * plus[row] + minus_sign * minus[row]; rows: cosines, then sines."""
 
     row: Int[Tensor, " modes"]
     plus_sign: Float[Tensor, " modes"]
@@ -65,7 +65,7 @@ def _entry_table(lmax: int) -> _Entries:
 
 
 def _powers(real: Tensor, imaginary: Tensor, highest: int) -> tuple[Tensor, Tensor]:
-    """Powers 0..highest of complex numbers, (highest + 1, points) each; real pairs, because exporters know no complex."""
+    """Powers 0..highest of complex numbers, (highest + 1, points) each; real pairs, as exporters know no complex."""
     reals, imaginaries = [torch.ones_like(real)], [torch.zeros_like(real)]
     for _ in range(highest):
         last_real, last_imaginary = reals[-1], imaginaries[-1]
@@ -75,7 +75,7 @@ def _powers(real: Tensor, imaginary: Tensor, highest: int) -> tuple[Tensor, Tens
 
 
 def _phases(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], lmax: int) -> Tensor:
-    """first^(p+q) * second^(p-q) for p, q = 0..lmax (conjugate for negative powers): cosines, sines (2, (lmax+1)^2, points)."""
+    """first^(p+q) * second^(p-q), conjugate for negative powers, p, q = 0..lmax: cosines, sines (2, orders, points)."""
     p = torch.arange(lmax + 1).repeat_interleave(lmax + 1)
     q = torch.arange(lmax + 1).repeat(lmax + 1)
     conjugate = torch.where(p < q, -1, 1)[:, None].to(first[0])

@@ -19,15 +19,19 @@ from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.rings import Rings
 
 
-class _RingGrid(NamedTuple):
+class RingGrid(NamedTuple):
+    """Tables of one level: Wigner rings, azimuths padded to the longest ring, tilts."""
+
     rings: Rings
     azimuth: Float[Tensor, "rings longest orders"]
     pixel: Tensor  # nested pixel -> place among the padded (ring, position) rows
     tilt: Float[Tensor, "orders tilts"]
+    present: Float[Tensor, "rings longest 1"]  # 1 for pixels, 0 for padding
 
 
 @lru_cache(maxsize=16)
-def _ring_grid(lmax: int, level: int, dtype: torch.dtype, device: torch.device) -> _RingGrid:
+def ring_grid(lmax: int, level: int, dtype: torch.dtype, device: torch.device) -> RingGrid:
+    """The tables, computed in float64 and kept."""
     nside = 2**level
     pixels = np.arange(12 * nside**2)
     theta, phi = healpix.pix2ang(nside, pixels, nest=False)
@@ -38,13 +42,16 @@ def _ring_grid(lmax: int, level: int, dtype: torch.dtype, device: torch.device) 
     azimuth = torch.zeros(len(starts) * longest, dtype=torch.float64)
     place = torch.from_numpy(ring * longest + pixels - starts[ring])
     azimuth[place] = torch.from_numpy(phi)
+    present = torch.zeros(len(starts) * longest, 1, dtype=dtype, device=device)
+    present[place] = 1
     tilts = 6 * nside
     tilt = (torch.arange(tilts, dtype=torch.float64) + 0.5) * (2 * torch.pi / tilts)
-    return _RingGrid(
+    return RingGrid(
         Rings(lmax, torch.from_numpy(theta[starts]), dtype).to(device),
         fourier_basis(lmax, azimuth).to(device, dtype).unflatten(0, (len(starts), longest)),
         place[torch.from_numpy(healpix.nest2ring(nside, pixels))].to(device),
         fourier_basis(lmax, tilt).T.to(device, dtype),
+        present.unflatten(0, (len(starts), longest)),
     )
 
 
@@ -59,7 +66,7 @@ def evaluate_on_so3_grid(coeffs: Float[Tensor, "*batch modes"], level: int) -> F
         >>> evaluate_on_so3_grid(torch.ones(1), level=1).shape
         torch.Size([576])
     """
-    grid = _ring_grid(so3_lmax(coeffs.shape[-1]), level, coeffs.dtype, coeffs.device)
+    grid = ring_grid(so3_lmax(coeffs.shape[-1]), level, coeffs.dtype, coeffs.device)
     spectra = grid.rings.spectra(coeffs)
     rows = (grid.azimuth @ spectra).flatten(-3, -2)
     return (rows.index_select(-2, grid.pixel) @ grid.tilt).flatten(-2)

@@ -105,48 +105,85 @@ def ball(radius: float = 1.0, rings: int = 32, segments: int = 64) -> Mesh:
     return Mesh(sphere.vertices, sphere.faces, normals=torch.nn.functional.normalize(corners, dim=-1))
 
 
+def rounded_box(size: Point, radius: float, steps: int = 4) -> Mesh:
+    """A cuboid about the origin whose edges and corners are rounded with the given radius."""
+    half = np.array(size) / 2
+    radius = min(radius, float(half.min()) * 0.999)
+    quarter = np.linspace(0, pi / 2, steps + 1)
+    latitude = np.concatenate([quarter - pi / 2, quarter])
+    upper = np.repeat([-1.0, 1.0], steps + 1)
+    longitude = np.concatenate([quarter + turn * pi / 2 for turn in range(4)])
+    east, north = np.repeat([[1, 1], [-1, 1], [-1, -1], [1, -1]], steps + 1, axis=0).T
+    direction = np.stack(np.broadcast_arrays(
+        np.cos(latitude)[:, None] * np.cos(longitude),
+        np.cos(latitude)[:, None] * np.sin(longitude),
+        np.sin(latitude)[:, None],
+    ), axis=-1)  # fmt: skip
+    side = np.stack(np.broadcast_arrays(east, north, upper[:, None]), axis=-1)
+    points = radius * direction + side * (half - radius)
+    faces = _ring_faces(len(points), points.shape[1], closed=False)
+    rim = np.arange(1, points.shape[1] - 1)
+    top = (len(points) - 1) * points.shape[1]
+    caps = [np.stack([0 * rim, rim + 1, rim], axis=1), np.stack([0 * rim, rim, rim + 1], axis=1) + top]
+    faces = np.concatenate([faces, *caps])
+    return make_mesh(points.reshape(-1, 3), faces, direction.reshape(-1, 3)[faces])
+
+
 def prism(outline: list[Point], height: float, crease: float = 0.0) -> Mesh:
     """A simple polygon (x, y), counter-clockwise, extruded along z and centred at z = 0.
 
     With a crease angle (rad) the side faces are shaded smoothly across gentler bends.
     """
-    from shapely.geometry import Polygon
-    from trimesh.creation import extrude_polygon
+    from manifold3d import triangulate
 
-    solid = extrude_polygon(Polygon(outline), height, engine="earcut")
-    mesh = make_mesh(np.asarray(solid.vertices) - [0, 0, height / 2], np.asarray(solid.faces))
+    ring = np.array(outline, dtype=float)
+    count = len(ring)
+    flat = np.asarray(triangulate([ring]))
+    vertices = np.concatenate([np.c_[ring, np.full(count, z)] for z in (-height / 2, height / 2)])
+    faces = np.concatenate([flat[:, ::-1], flat + count, _ring_faces(2, count, closed=False)])
+    mesh = make_mesh(vertices, faces)
     return smooth(mesh, crease) if crease > 0 else mesh
 
 
-def tube(path: np.ndarray, radius: float | np.ndarray, segments: int = 16, closed: bool = False) -> Mesh:
-    """A round tube along a path of points, with parallel-transported rings and flat ends."""
-    path = np.asarray(path, dtype=float)
-    count = len(path)
-    ahead = np.roll(path, -1, axis=0) - path
+def loft(rings: np.ndarray, crease: float = 0.6, closed: bool = False) -> Mesh:
+    """The skin over a sequence of rings of points (rings, points, 3), with flat ends unless the sequence is closed."""
+    count, segments, _ = rings.shape
+    vertices, faces = rings.reshape(-1, 3), [_ring_faces(count, segments, closed)]
     if not closed:
-        ahead[-1] = path[-1] - path[-2]
-    behind = np.roll(ahead, 1, axis=0) if closed else np.concatenate([ahead[:1], ahead[:-1]])
+        vertices = np.concatenate([vertices, rings[[0, -1]].mean(axis=1)])
+        turn = np.arange(segments)
+        after = (turn + 1) % segments
+        last = (count - 1) * segments
+        faces.append(np.stack([after, turn, np.full(segments, count * segments)], axis=1))
+        faces.append(np.stack([turn + last, after + last, np.full(segments, count * segments + 1)], axis=1))
+    return smooth(make_mesh(vertices, np.concatenate(faces)), crease)
+
+
+def tube(path: np.ndarray, radius: float | np.ndarray, segments: int = 16, closed: bool = False) -> Mesh:
+    """A round tube along a path of points (points, 3); its rings are carried along without twist."""
+    path = np.asarray(path, dtype=float)
+    ahead = np.roll(path, -1, axis=0) - path
+    behind = np.roll(ahead, 1, axis=0)
+    if not closed:
+        ahead[-1], behind[0] = path[-1] - path[-2], ahead[0]
     tangents = ahead / np.linalg.norm(ahead, axis=1)[:, None] + behind / np.linalg.norm(behind, axis=1)[:, None]
     tangents /= np.linalg.norm(tangents, axis=1)[:, None]
     side = np.eye(3)[np.abs(tangents[0]).argmin()]
-    radii = np.broadcast_to(radius, (count,))
+    radii = np.broadcast_to(radius, (len(path),))
     angles = 2 * pi * np.arange(segments) / segments
     rings = []
     for point, tangent, size in zip(path, tangents, radii, strict=True):
         side = side - tangent * (side @ tangent)
         side /= np.linalg.norm(side)
         rings.append(point + size * (np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * np.cross(tangent, side)))
-    vertices = np.concatenate(rings)
-    faces = []
-    for ring in range(count if closed else count - 1):
-        for segment in range(segments):
-            a, b = ring * segments + segment, ring * segments + (segment + 1) % segments
-            c, d = ((ring + 1) % count * segments + s for s in (segment, (segment + 1) % segments))
-            faces += [[a, b, d], [a, d, c]]
-    if not closed:
-        for ring in (0, count - 1):
-            vertices = np.concatenate([vertices, path[[ring]]])
-            for segment in range(segments):
-                pair = [ring * segments + segment, ring * segments + (segment + 1) % segments]
-                faces.append([*(pair[::-1] if ring == 0 else pair), len(vertices) - 1])
-    return smooth(make_mesh(vertices, np.array(faces)), crease=0.9)
+    return loft(np.array(rings), crease=0.9, closed=closed)
+
+
+def _ring_faces(count: int, segments: int, closed: bool) -> np.ndarray:
+    """Triangles between neighbouring rings of points."""
+    ring = np.arange(count if closed else count - 1)[:, None] * segments
+    above = (ring + segments) % (count * segments)
+    turn = np.arange(segments)
+    after = (turn + 1) % segments
+    a, b, c, d = ring + turn, ring + after, above + turn, above + after
+    return np.concatenate([np.stack([a, b, d], axis=-1), np.stack([a, d, c], axis=-1)]).reshape(-1, 3)

@@ -13,6 +13,7 @@ A ray per view (the axis of the mask's smallest cone, or the optical axis) and r
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -109,10 +110,9 @@ def plain_background_mask(image: Float[Tensor, "3 height width"]) -> Bool[Tensor
     if ((border - colour).abs().amax(0) < _PLAIN).float().mean() < 0.85:
         return None
     different = (image - colour[..., None]).abs().amax(0) > _PLAIN
-    labels, count = ndimage.label(different.numpy())
-    if count == 0:
+    if not bool(different.any()):
         return None
-    regions = torch.as_tensor(labels)
+    regions = torch.as_tensor(np.asarray(ndimage.label(different.numpy())[0]))
     largest = regions == torch.bincount(regions.flatten())[1:].argmax() + 1
     share = largest.float().mean().item()
     return largest if 0.01 < share < 0.9 else None

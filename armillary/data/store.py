@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -162,7 +163,7 @@ class ImageStore:
         return sample.name
 
     def _write_labels(self, folder: Path) -> None:
-        arrays = {"names": np.asarray(self.names)}
+        arrays: dict[str, Any] = {"names": np.asarray(self.names)}
         for name in ("rotations", "turns", "intrinsics", "category", "translations"):
             value = getattr(self, name)
             if value is not None:

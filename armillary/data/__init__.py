@@ -6,10 +6,13 @@ from .bop import BopReader as BopReader
 from .bop_writer import write_bop as write_bop
 from .camera import project as project
 from .lighting import Lights as Lights
+from .lighting import random_backgrounds as random_backgrounds
 from .lighting import random_lights as random_lights
 from .lighting import studio_lights as studio_lights
 from .mesh import Mesh as Mesh
 from .mesh import load_mesh as load_mesh
+from .mesh import merge_meshes as merge_meshes
+from .mesh import smooth as smooth
 from .open import dataset_splits as dataset_splits
 from .open import open_dataset as open_dataset
 from .photos import PosedNpzReader as PosedNpzReader
@@ -28,5 +31,10 @@ from .sample import collate as collate
 from .scene import MeshShape as MeshShape
 from .scene import SceneSettings as SceneSettings
 from .scene import Shape as Shape
+from .solid import SOLIDS as SOLIDS
+from .solid import Solid as Solid
+from .solid import make_solid as make_solid
 from .store import ImageStore as ImageStore
 from .virtual_camera import VirtualCamera as VirtualCamera
+from .zoo import FAMILIES as FAMILIES
+from .zoo import make_shape as make_shape

@@ -38,8 +38,9 @@ class Assembly:
 
 
 def pick(rng: Rng, choices: tuple[Colour, ...], spread: float = 0.05) -> Colour:
-    """One of the colours, slightly varied."""
-    colour = np.clip(np.array(choices[rng.integers(len(choices))]) + rng.uniform(-spread, spread, 3), 0, 1)
+    """One of the colours, slightly varied in brightness and less in hue."""
+    change = rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 3
+    colour = np.clip(np.array(choices[rng.integers(len(choices))]) + change, 0, 1)
     return (float(colour[0]), float(colour[1]), float(colour[2]))
 
 

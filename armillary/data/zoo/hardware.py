@@ -7,7 +7,7 @@ import numpy as np
 from armillary.so3 import SymmetryGroup
 
 from ..mesh import Mesh
-from ..primitive import box, cylinder, lathe, loft, prism, rounded_box
+from ..primitive import box, cylinder, lathe, loft, make_mesh, prism, rounded_box
 from .assembly import METALS, PAINTS, WOODS, Assembly, Rng, at, pick, shade, turn, upright
 
 
@@ -39,7 +39,7 @@ def make_nut(rng: Rng) -> Assembly:
     metal = pick(rng, METALS)
     angles = 2 * pi * np.arange(6) / 6
     outer = np.stack([radius * np.cos(angles), radius * np.sin(angles)], axis=1)
-    ring = _plate_with_hole(np.repeat(outer, 12, axis=0), outer, hole, thick)
+    ring = _plate_with_hole(outer, hole, thick, segments=72)
     lining = lathe([(hole, -thick / 2), (hole, thick / 2)], 72)
     grooves = lathe(_grooves(hole, thick), 72, crease=0.3)
     return Assembly([ring.coloured(metal), lining.coloured(metal), grooves.coloured(shade(metal, 0.7))], SymmetryGroup.dihedral(6))
@@ -56,7 +56,7 @@ def make_gear(rng: Rng) -> Assembly:
             angle = 2 * pi * (tooth + offset) / teeth
             outline.append((size * np.cos(angle), size * np.sin(angle)))
     outer = np.array(outline)
-    parts = [_plate_with_hole(outer, outer, bore, thick).coloured(metal)]
+    parts = [_plate_with_hole(outer, bore, thick, segments=6 * teeth).coloured(metal)]
     parts.append(lathe([(bore, -thick / 2), (bore, thick / 2)], 6 * teeth).coloured(shade(metal, 0.7)))
     style = int(rng.integers(3))
     rim = (radius - deep) * 0.78
@@ -108,7 +108,7 @@ def make_spanner(rng: Rng) -> Assembly:
         return Assembly(parts, SymmetryGroup.dihedral(2))
     circle = 2 * pi * np.arange(48) / 48
     outer = size * 0.95 * np.stack([np.cos(circle), np.sin(circle)], axis=1)
-    ring = [_plate_with_hole(outer, outer, size * 0.55, thick), lathe([(size * 0.55, -thick / 2), (size * 0.55, thick / 2)], 48)]
+    ring = [_plate_with_hole(outer, size * 0.55, thick, segments=48), lathe([(size * 0.55, -thick / 2), (size * 0.55, thick / 2)], 48)]
     parts += [at(part, -length / 2, colour=metal) for part in ring]
     parts.append(at(cylinder(size * 0.3, thick * 1.01, 24), 0, 0, 0, pick(rng, PAINTS)))
     return Assembly(parts, SymmetryGroup.cyclic(2, axis=(1, 0, 0)))
@@ -123,12 +123,11 @@ def _jaw(size: float, opening: float, thick: float) -> Mesh:
     return prism([*((size * np.cos(a), size * np.sin(a)) for a in arc), *slot], thick, crease=0.3)
 
 
-def _plate_with_hole(along: np.ndarray, outer: np.ndarray, hole: float, thick: float) -> Mesh:
-    """A flat plate with outline ``outer`` and a round hole, without the hole's lining; ``along`` refines the rim."""
+def _plate_with_hole(outer: np.ndarray, hole: float, thick: float, segments: int) -> Mesh:
+    """A flat plate with an outline (points, 2) and a round hole, without the hole's lining."""
     from manifold3d import triangulate
 
-    count = max(len(along), len(outer))
-    circle = -2 * pi * np.arange(count) / count
+    circle = -2 * pi * np.arange(segments) / segments
     ring = hole * np.stack([np.cos(circle), np.sin(circle)], axis=1)
     flat = np.asarray(triangulate([outer, ring]))
     both = np.concatenate([outer, ring])
@@ -140,8 +139,6 @@ def _plate_with_hole(along: np.ndarray, outer: np.ndarray, hole: float, thick: f
         np.stack([turns, after + len(both), turns + len(both)], axis=1),
     ])  # fmt: skip
     faces = np.concatenate([flat[:, ::-1], flat + len(both), walls])
-    from ..primitive import make_mesh
-
     return make_mesh(caps, faces)
 
 

@@ -66,9 +66,10 @@ def make_mug(rng: Rng) -> Assembly:
     outer = lathe([(0, 0), (low * 0.94, 0), (low, 0.006), (radius, height)], 64)
     inner = lathe([(radius, height), (radius - wall, height), (low - wall, 0.01), (0, 0.008)], 64)
     reach, span = rng.uniform(0.022, 0.032), height * rng.uniform(0.26, 0.34)
-    angles = np.linspace(-pi / 2 - 0.25, pi / 2 + 0.25, 24)
-    waist = radius + (low - radius) * 0.5
-    path = np.stack([waist - 0.001 + reach * np.cos(angles), 0 * angles, height * 0.5 + span * np.sin(angles)], axis=1)
+    angles = np.linspace(-pi / 2, pi / 2, 24)
+    rise = 0.5 + span / height * np.sin(angles)
+    # Both ends stop half-way into the wall.
+    path = np.stack([low + (radius - low) * rise - wall / 2 + reach * np.cos(angles), 0 * angles, height * rise], axis=1)
     grip = tube(path, rng.uniform(0.0045, 0.0065))
     return Assembly([outer.coloured(colour), inner.coloured(inside), grip.coloured(colour)], SymmetryGroup.trivial())
 

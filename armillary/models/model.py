@@ -2,15 +2,18 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from armillary.distributions import SO3Distribution
 from armillary.nn import Encoder
+
+
+# typing.Self is refused by beartype on methods, and needs Python 3.11.
+ModelKind = TypeVar("ModelKind", bound="Model")
 
 
 class Model(nn.Module, ABC):
@@ -37,7 +40,7 @@ class Model(nn.Module, ABC):
         save_pretrained(self, folder, metadata)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
+    def from_pretrained(cls: type[ModelKind], folder: str | Path) -> ModelKind:
         """The model saved in a folder, in eval mode; ValueError when it is of another kind."""
         from armillary.models.pretrained import from_pretrained
 

@@ -42,27 +42,30 @@ def map_size(encoder: Encoder, image_size: int) -> tuple[int, int]:
     return features.shape[-2], features.shape[-1]
 
 
-def _block(channels_in: int, channels: int, stride: int, norm: Literal["batch", "group"]) -> nn.Sequential:
-    """3x3 convolution, normalisation, ReLU."""
+def _block(channels_in: int, channels: int, kernel: int, stride: int, norm: Literal["batch", "group"]) -> nn.Sequential:
+    """Convolution, normalisation, ReLU."""
     layer = nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(8, channels)
-    convolution = nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
+    padding = (kernel - stride + 1) // 2
+    convolution = nn.Conv2d(channels_in, channels, kernel, stride=stride, padding=padding, bias=False)
     return nn.Sequential(convolution, layer, nn.ReLU(inplace=True))
 
 
-# (channels as a multiple of the width, stride); a second layer only where the map is small and a convolution cheap.
-_STAGES = {
-    16: [(1, 2), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1)],
-    8: [(1, 2), (2, 2), (2, 1), (4, 2), (4, 1), (4, 1)],
+# (channels as a multiple of the width, kernel, stride). The first layer takes overlapping patches: nats per rotation on
+# tet, cube and icosahedron after 500 steps of 64 at 48 px (lmax 6, same seed), and CPU milliseconds of a whole step:
+# seven 3x3 layers from full resolution 4.24 (156); 4 x 4 patches without overlap 4.46 (117); this 4.92 (125).
+_LAYERS = {
+    16: [(2, 8, 4), (4, 3, 2), (4, 3, 1), (8, 3, 2), (8, 3, 1)],
+    8: [(2, 8, 4), (4, 3, 2), (4, 3, 1), (4, 3, 1)],
 }
 
 
 class SmallEncoder(Encoder):
-    """A plain CNN of 3x3 convolutions for CPUs: 48 px in, a map of 3 x 3 (stride 16) or 6 x 6 (stride 8) out.
+    """A plain CNN for CPUs, 8x8 then 3x3 convolutions; 48 px in, a 3 x 3 (stride 16) or 6 x 6 (stride 8) map out.
 
     Args:
-        width: Channels of the first layer (a multiple of 8); the map has ``8 * width`` (stride 8: ``4 * width``).
+        width: Multiple of 8; the first layer has twice as many channels, the map 8 times (stride 8: 4 times).
         norm: ``"batch"`` folds into the convolutions for inference; ``"group"`` does not depend on the batch.
-        stride: Image pixels per map pixel. With width 32, stride 16 has 1.16 M parameters and stride 8 has 0.43 M.
+        stride: Image pixels per map pixel. With width 32, stride 16 has 1.12 M parameters and stride 8 has 0.38 M.
 
     Example:
         >>> SmallEncoder()(torch.rand(2, 3, 48, 48)).shape
@@ -75,13 +78,12 @@ class SmallEncoder(Encoder):
             raise ValueError(f"expected an encoder width that is a positive multiple of 8, got {width}; use 32")
         if norm not in ("batch", "group"):
             raise ValueError(f"expected norm 'batch' or 'group', got {norm!r}; use 'batch'")
-        if stride not in _STAGES:
+        if stride not in _LAYERS:
             raise ValueError(f"expected an encoder stride of 8 or 16, got {stride}; use 16")
-        sizes = [3] + [width * factor for factor, _ in _STAGES[stride]]
-        self.channels = sizes[-1]
-        self.layers = nn.Sequential(
-            *(_block(sizes[i], sizes[i + 1], step, norm) for i, (_, step) in enumerate(_STAGES[stride]))
-        )
+        self.layers, self.channels = nn.Sequential(), 3
+        for factor, kernel, step in _LAYERS[stride]:
+            self.layers.append(_block(self.channels, factor * width, kernel, step, norm))
+            self.channels = factor * width
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
         """Features of images with values in [0, 1]."""

@@ -97,18 +97,20 @@ class ImageStore:
             reader: any reader.
             size: of the crops, pixels.
             margin: half the crop's width over the object's outline.
-            info: bounding spheres to use (a training set's, so that evaluation crops alike); by default the
-                reader's own, estimated from masks or poses where it states none.
+            info: a training set's, whose categories and bounding spheres then hold here too, so that evaluation
+                crops alike; by default the reader's own, spheres estimated where it states none.
             folder: write the store there and map it, for data larger than memory; by default in memory.
             threads: that decode, by default one per core.
             progress: show a bar.
         """
         if len(reader) == 0:
             raise ValueError(f"data set {reader.info.name}: expected samples, got none; check the folder and the split")
-        info = _spheres_from(reader, info)
+        info, rows = _framing_info(reader, info)
         store = _empty_store(len(reader), size, margin, info, folder)
         workers = threads if threads is not None else os.cpu_count() or 1
-        names = _run(lambda i: store._put(i, reader[i]), len(reader), workers, progress, info.name)
+        names = _run(
+            lambda i: store._put(i, _recategorised(reader[i], rows)), len(reader), workers, progress, info.name
+        )
         known = store.translations is not None and not bool(store.translations.isnan().any())
         store = replace(store, names=names, translations=store.translations if known else None)
         if folder is not None:
@@ -190,20 +192,31 @@ class _ListReader(Reader):
         return self.samples[index]
 
 
-def _spheres_from(reader: Reader, given: DatasetInfo | None) -> DatasetInfo:
-    """The reader's info with the given bounding spheres (matched by category name), or its own, or estimated ones."""
+def _framing_info(reader: Reader, given: DatasetInfo | None) -> tuple[DatasetInfo, Int[Tensor, " categories"]]:
+    """The info to frame with, and the category in it of each of the reader's categories.
+
+    A given info (a training set's) holds for the new data: categories meet by name, or, where each side has only one,
+    whatever they are called.
+    """
+    names = reader.info.categories
     if given is None:
-        return reader.info if reader.info.radii is not None else estimate_spheres(reader)
-    if given.centres is None or given.radii is None:
-        return reader.info
-    unknown = [name for name in reader.info.categories if name not in given.categories]
-    if unknown:
-        raise ValueError(
-            f"data set {reader.info.name}: expected categories among {', '.join(given.categories)}, "
-            f"got {', '.join(unknown)}; evaluate on the categories the model was trained on"
-        )
-    rows = torch.tensor([given.categories.index(name) for name in reader.info.categories])
-    return replace(reader.info, centres=given.centres[rows], radii=given.radii[rows])
+        info = reader.info if reader.info.radii is not None else estimate_spheres(reader)
+        return info, torch.arange(len(names))
+    if len(names) == len(given.categories) == 1:
+        rows = [0]
+    else:
+        unknown = [name for name in names if name not in given.categories]
+        if unknown:
+            raise ValueError(
+                f"data set {reader.info.name}: expected categories among {', '.join(given.categories)}, "
+                f"got {', '.join(unknown)}; use the categories the model was trained on"
+            )
+        rows = [given.categories.index(name) for name in names]
+    return replace(given, name=reader.info.name), torch.tensor(rows)
+
+
+def _recategorised(sample: Sample, rows: Int[Tensor, " categories"]) -> Sample:
+    return replace(sample, category=int(rows[sample.category]))
 
 
 def _empty_store(count: int, size: int, margin: float, info: DatasetInfo, folder: Path | None) -> ImageStore:

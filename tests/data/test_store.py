@@ -128,16 +128,22 @@ def test_threads_do_not_change_the_store():
     assert torch.equal(one.images, four.images) and one.names == four.names
 
 
-def test_given_spheres_replace_estimated_ones():
-    info = DatasetInfo(
-        "training", ("other", "ball"), centres=torch.stack([CENTRE * 0, CENTRE]), radii=torch.ones(2) * 0.1
+def test_a_training_sets_info_holds_for_other_data():
+    spheres = {"centres": torch.stack([CENTRE * 0, CENTRE]), "radii": torch.ones(2) * 0.1}
+    store = ImageStore.from_reader(
+        Balls(), 32, info=DatasetInfo("training", ("other", "ball"), **spheres), progress=False
     )
-    store = ImageStore.from_reader(Balls(), size=32, info=info, progress=False)
-    assert torch.equal(store.info.centres[0], CENTRE) and store.info.categories == ("ball",)
-    with pytest.raises(ValueError, match="evaluate on the categories the model was trained on"):
-        ImageStore.from_reader(
-            Balls(), info=DatasetInfo("training", ("cup",), centres=info.centres[:1], radii=info.radii[:1])
-        )
+    assert store.info.categories == ("other", "ball") and bool((store.category == 1).all())
+    # Radius 0.1 at 0.8 m with a margin of 1.5, not the ball's own 0.06.
+    assert (16 / store.intrinsics[:, 0, 0]).median().item() == pytest.approx(1.5 * 0.1 / 0.8, rel=0.03)
+    with pytest.raises(ValueError, match="got ball; use the categories the model was trained on"):
+        ImageStore.from_reader(Balls(), info=DatasetInfo("training", ("cup", "can"), **spheres))
+
+
+def test_a_single_object_may_be_called_otherwise_in_other_data():
+    info = DatasetInfo("training", ("dino",), centres=CENTRE[None], radii=torch.tensor([0.1]))
+    store = ImageStore.from_reader(Balls(), 32, info=info, progress=False)
+    assert store.info.categories == ("dino",) and bool((store.category == 0).all())
 
 
 def test_the_info_survives_json():

@@ -1,6 +1,6 @@
 """Light and background of rendered views, fixed or random, one setting per view.
 
-Light directions are unit vectors in the camera frame (OpenCV: x right, y down, z forward), from the surface to the light.
+Light directions are unit vectors in the camera frame (OpenCV: x right, y down, z forward), from surface to light.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Lights:
     directions: Float[Tensor, "batch lights 3"]
     colours: Float[Tensor, "batch lights 3"]
     ambient: Float[Tensor, "batch 3"]
-    specular: Float[Tensor, "batch"]  # noqa: F821
+    specular: Float[Tensor, "batch"]
 
 
 def studio_lights() -> Lights:

@@ -99,11 +99,11 @@ class Mesh:
         """The mesh with the centre of its bounding sphere at the origin."""
         return self.translated(-self.bounding_sphere()[0])
 
-    def scaled(self, radius: float = 1.0) -> "Mesh":
+    def scaled(self, radius: float | int = 1.0) -> "Mesh":
         """The mesh scaled about its origin so that its bounding sphere has this radius (m)."""
         return replace(self, vertices=self.vertices * (radius / max(self.bounding_sphere()[1], 1e-30)))
 
-    def coloured(self, colour: tuple[float, float, float]) -> "Mesh":
+    def coloured(self, colour: tuple[float | int, float | int, float | int]) -> "Mesh":
         """The mesh in one colour (red, green, blue in [0, 1])."""
         return replace(self, colours=torch.tensor(colour).repeat(len(self.vertices), 1))
 
@@ -168,7 +168,7 @@ def load_mesh(path: str | Path) -> Mesh:
     return _mesh_from_trimesh(geometry, path)
 
 
-def _mesh_from_trimesh(geometry: "trimesh.Trimesh", path: Path) -> Mesh:  # type: ignore[name-defined]  # noqa: F821
+def _mesh_from_trimesh(geometry: "trimesh.Trimesh", path: Path) -> Mesh:  # type: ignore[name-defined]
     vertices, faces = np.asarray(geometry.vertices), np.asarray(geometry.faces)
     visual = geometry.visual
     colours = None

@@ -10,7 +10,9 @@ import torch
 
 from .mesh import Mesh, smooth
 
-Point = tuple[float, ...]
+# Spelled out because the type checker of the tests takes int and float apart.
+Number = float | int
+Point = tuple[Number, ...]
 
 
 def make_mesh(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray | None = None) -> Mesh:
@@ -39,7 +41,7 @@ def box(size: Point, centre: Point = (0.0, 0.0, 0.0)) -> Mesh:
     return make_mesh(vertices.numpy(), mesh.faces.numpy())
 
 
-def lathe(profile: list[Point], segments: int = 64, crease: float = 0.6) -> Mesh:
+def lathe(profile: list[Point], segments: int = 64, crease: Number = 0.6) -> Mesh:
     """The surface swept by a profile of (radius, z) points turned about the z axis.
 
     Shading normals are exact around the axis; along the profile they are averaged where it bends by less than the
@@ -51,31 +53,32 @@ def lathe(profile: list[Point], segments: int = 64, crease: float = 0.6) -> Mesh
     points, steps = np.concatenate([points[:1], points[1:][lengths > 1e-9]]), steps[lengths > 1e-9]
     lengths = lengths[lengths > 1e-9]
     across = np.stack([steps[:, 1], -steps[:, 0]], axis=1) / lengths[:, None]  # normal of each piece: (radial, z)
-    angles = 2 * pi * np.arange(segments + 1) / segments
-    vertices, faces, normals = [], [], []
+    left = 2 * pi * np.arange(segments) / segments
+    right, middle = np.roll(left, -1), left + pi / segments
+    corners, normals = [], []
     for piece, (start, end) in enumerate(zip(points[:-1], points[1:], strict=True)):
-        if start[0] < 1e-9 and end[0] < 1e-9:
-            continue
-        ends = [_joined(across, lengths, piece, other, crease) for other in (piece - 1, piece + 1)]
-        for segment in range(segments):
-            left, right = angles[segment], angles[segment + 1]
-            quad = [(start, ends[0], left), (start, ends[0], right), (end, ends[1], right), (end, ends[1], left)]
-            # At a tip both sides meet: the one corner kept there looks along the middle of its segment.
-            triangles = [[0, 1, 2], [0, 2, 3]]
-            if start[0] < 1e-9:
-                triangles, quad[0] = [[0, 2, 3]], (start, ends[0], (left + right) / 2)
-            elif end[0] < 1e-9:
-                triangles, quad[2] = [[0, 1, 2]], (end, ends[1], (left + right) / 2)
-            for triangle in triangles:
-                faces.append([len(vertices), len(vertices) + 1, len(vertices) + 2])
-                for corner in triangle:
-                    (radius, z), (radial, upward), angle = quad[corner]
-                    vertices.append([radius * np.cos(angle), radius * np.sin(angle), z])
-                    normals.append([radial * np.cos(angle), radial * np.sin(angle), upward])
-    return _shared(np.array(vertices), np.array(faces), np.array(normals).reshape(-1, 3, 3))
+        first, last = (_joined(across, lengths, piece, other, crease) for other in (piece - 1, piece + 1))
+        # At a tip both sides meet: the one corner kept there looks along the middle of its segment.
+        if end[0] > 1e-9:
+            tip = left if start[0] > 1e-9 else middle
+            triangle = ((start, first, tip), (end, last, right), (end, last, left))
+            corners.append(np.stack([_turned(point, angle) for point, _, angle in triangle], axis=1))
+            normals.append(np.stack([_turned(normal, angle) for _, normal, angle in triangle], axis=1))
+        if start[0] > 1e-9:
+            tip = right if end[0] > 1e-9 else middle
+            triangle = ((start, first, left), (start, first, right), (end, last, tip))
+            corners.append(np.stack([_turned(point, angle) for point, _, angle in triangle], axis=1))
+            normals.append(np.stack([_turned(normal, angle) for _, normal, angle in triangle], axis=1))
+    vertices = np.concatenate(corners).reshape(-1, 3)
+    return _shared(vertices, np.arange(len(vertices)).reshape(-1, 3), np.concatenate(normals))
 
 
-def _joined(across: np.ndarray, lengths: np.ndarray, piece: int, other: int, crease: float) -> np.ndarray:
+def _turned(point: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """A point (radius, z) turned about the z axis by each angle."""
+    return np.stack([point[0] * np.cos(angles), point[0] * np.sin(angles), np.full(len(angles), point[1])], axis=1)
+
+
+def _joined(across: np.ndarray, lengths: np.ndarray, piece: int, other: int, crease: Number) -> np.ndarray:
     """Normal at the end where a piece of a profile meets another one."""
     if not 0 <= other < len(across) or across[piece] @ across[other] < np.cos(crease):
         return across[piece]
@@ -84,20 +87,22 @@ def _joined(across: np.ndarray, lengths: np.ndarray, piece: int, other: int, cre
 
 
 def _shared(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> Mesh:
-    """The mesh with equal positions stored once (to a relative 1e-9, for the seam of full turns)."""
+    """The mesh with equal positions (to a relative 1e-9) stored once and without faces that so lose a corner."""
     step = 1e-9 * float(np.abs(vertices).max())
     _, first, index = np.unique(np.round(vertices / step), axis=0, return_index=True, return_inverse=True)
-    return make_mesh(vertices[first], index.reshape(-1)[faces], normals)
+    faces = index.reshape(-1)[faces]
+    whole = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    return make_mesh(vertices[first], faces[whole], normals[whole])
 
 
-def cylinder(radius: float, height: float, segments: int = 48, top: float | None = None) -> Mesh:
+def cylinder(radius: Number, height: Number, segments: int = 48, top: Number | None = None) -> Mesh:
     """A closed cylinder about z, centred; ``top`` is the radius of the upper end (0: a cone)."""
     upper = radius if top is None else top
     half = height / 2
     return lathe([(0, -half), (radius, -half), (upper, half), (0, half)], segments)
 
 
-def ball(radius: float = 1.0, rings: int = 32, segments: int = 64) -> Mesh:
+def ball(radius: Number = 1.0, rings: int = 32, segments: int = 64) -> Mesh:
     """A sphere about the origin."""
     angles = pi * np.arange(rings + 1) / rings
     sphere = lathe([(radius * np.sin(a), -radius * np.cos(a)) for a in angles], segments)
@@ -105,7 +110,7 @@ def ball(radius: float = 1.0, rings: int = 32, segments: int = 64) -> Mesh:
     return Mesh(sphere.vertices, sphere.faces, normals=torch.nn.functional.normalize(corners, dim=-1))
 
 
-def rounded_box(size: Point, radius: float, steps: int = 4) -> Mesh:
+def rounded_box(size: Point, radius: Number, steps: int = 4) -> Mesh:
     """A cuboid about the origin whose edges and corners are rounded with the given radius."""
     half = np.array(size) / 2
     radius = min(radius, float(half.min()) * 0.999)
@@ -126,10 +131,10 @@ def rounded_box(size: Point, radius: float, steps: int = 4) -> Mesh:
     top = (len(points) - 1) * points.shape[1]
     caps = [np.stack([0 * rim, rim + 1, rim], axis=1), np.stack([0 * rim, rim, rim + 1], axis=1) + top]
     faces = np.concatenate([faces, *caps])
-    return make_mesh(points.reshape(-1, 3), faces, direction.reshape(-1, 3)[faces])
+    return _shared(points.reshape(-1, 3), faces, direction.reshape(-1, 3)[faces])
 
 
-def prism(outline: list[Point], height: float, crease: float = 0.0) -> Mesh:
+def prism(outline: list[Point], height: Number, crease: Number = 0.0) -> Mesh:
     """A simple polygon (x, y), counter-clockwise, extruded along z and centred at z = 0.
 
     With a crease angle (rad) the side faces are shaded smoothly across gentler bends.
@@ -145,7 +150,7 @@ def prism(outline: list[Point], height: float, crease: float = 0.0) -> Mesh:
     return smooth(mesh, crease) if crease > 0 else mesh
 
 
-def loft(rings: np.ndarray, crease: float = 0.6, closed: bool = False) -> Mesh:
+def loft(rings: np.ndarray, crease: Number = 0.6, closed: bool = False) -> Mesh:
     """The skin over a sequence of rings of points (rings, points, 3), with flat ends unless the sequence is closed."""
     count, segments, _ = rings.shape
     vertices, faces = rings.reshape(-1, 3), [_ring_faces(count, segments, closed)]
@@ -159,7 +164,7 @@ def loft(rings: np.ndarray, crease: float = 0.6, closed: bool = False) -> Mesh:
     return smooth(make_mesh(vertices, np.concatenate(faces)), crease)
 
 
-def tube(path: np.ndarray, radius: float | np.ndarray, segments: int = 16, closed: bool = False) -> Mesh:
+def tube(path: np.ndarray, radius: Number | np.ndarray, segments: int = 16, closed: bool = False) -> Mesh:
     """A round tube along a path of points (points, 3); its rings are carried along without twist."""
     path = np.asarray(path, dtype=float)
     ahead = np.roll(path, -1, axis=0) - path
@@ -175,7 +180,9 @@ def tube(path: np.ndarray, radius: float | np.ndarray, segments: int = 16, close
     for point, tangent, size in zip(path, tangents, radii, strict=True):
         side = side - tangent * (side @ tangent)
         side /= np.linalg.norm(side)
-        rings.append(point + size * (np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * np.cross(tangent, side)))
+        rings.append(
+            point + size * (np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * np.cross(tangent, side))
+        )
     return loft(np.array(rings), crease=0.9, closed=closed)
 
 

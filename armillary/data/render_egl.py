@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .mesh import Mesh
-from .view import Layers, Views, filter_samples, view_table
+from .view import Drawer, Layers, Views, filter_samples, view_table
 
 # Samples of one framebuffer (16 tiles of 128 px with antialiasing); larger ones were no faster and take more memory.
 ATLAS_SAMPLES = 1 << 20
@@ -72,7 +72,7 @@ LIGHT = """
 """
 
 
-class EglBackend:
+class EglBackend(Drawer):
     """Draws views with OpenGL; its context belongs to the process that made it (see ``Renderer``)."""
 
     name = "egl"

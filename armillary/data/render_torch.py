@@ -1,7 +1,7 @@
 """Rasteriser in torch alone: no system library, any device, no loop over triangles or pixels.
 
-A triangle with homogeneous image corners h0, h1, h2 (``h = K x_cam``) covers the samples p = (x, y, 1) on which its three
-edge functions agree in sign with its determinant, and there its depth is z:
+A triangle with homogeneous image corners h0, h1, h2 (``h = K x_cam``) covers the samples p = (x, y, 1) on which its
+three edge functions agree in sign with its determinant, and there its depth is z:
 
     e_i(p) = p . (h_j x h_k),    b_i = e_i / sum(e),    z = det / sum(e),    det = h0 . (h1 x h2)
 
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .mesh import Mesh
-from .view import Layers, Views, filter_samples
+from .view import Drawer, Layers, Views, filter_samples
 
 # Limits of what is held at once: about 200 MB at the peak.
 SAMPLES_AT_ONCE = 1 << 21
@@ -29,7 +29,7 @@ TRIANGLES_AT_ONCE = 1 << 19
 SLACK = 1e-4
 
 
-class TorchBackend:
+class TorchBackend(Drawer):
     """Draws views with torch operations on one device."""
 
     name = "torch"
@@ -98,20 +98,20 @@ class _Surface:
 class _Triangles:
     """Triangles that may touch a sample: view, face, edge functions divided by the determinant, and their rows."""
 
-    view: Int[Tensor, "triangles"]  # noqa: F821
-    face: Int[Tensor, "triangles"]  # noqa: F821
+    view: Int[Tensor, "triangles"]
+    face: Int[Tensor, "triangles"]
     edges: Float[Tensor, "triangles 3 3"]
-    left: Int[Tensor, "triangles"]  # noqa: F821
-    right: Int[Tensor, "triangles"]  # noqa: F821
-    top: Int[Tensor, "triangles"]  # noqa: F821
-    rows: Int[Tensor, "triangles"]  # noqa: F821
+    left: Int[Tensor, "triangles"]
+    right: Int[Tensor, "triangles"]
+    top: Int[Tensor, "triangles"]
+    rows: Int[Tensor, "triangles"]
 
 
 def _set_up(
     camera: Float[Tensor, "batch vertices 3"],
     faces: Int[Tensor, "faces 3"],
     intrinsics: Float[Tensor, "batch 3 3"],
-    near: Float[Tensor, "batch"],  # noqa: F821
+    near: Float[Tensor, "batch"],
     down: int,
     across: int,
 ) -> _Triangles:
@@ -140,7 +140,7 @@ def _set_up(
     return _Triangles(view[keep], face[keep], edges, low[:, 0], high[:, 0], low[:, 1], high[:, 1] - low[:, 1] + 1)
 
 
-def _nearest(triangles: _Triangles, views: Views, down: int, across: int) -> Int[Tensor, "samples"]:  # noqa: F821
+def _nearest(triangles: _Triangles, views: Views, down: int, across: int) -> Int[Tensor, "samples"]:
     """Index of the nearest triangle at each sample of each view, -1 where there is none."""
     device = triangles.view.device
     best = torch.full((len(views) * down * across,), -1, dtype=torch.int64, device=device)
@@ -181,7 +181,7 @@ def _row_spans(triangles: _Triangles, first: int, last: int) -> tuple[Tensor, Te
     return index[keep], y[keep], left[keep], right[keep]
 
 
-def _inverse_depth(edges: Float[Tensor, "rows 3 3"], y: Int[Tensor, "rows"]) -> tuple[Tensor, Tensor]:  # noqa: F821
+def _inverse_depth(edges: Float[Tensor, "rows 3 3"], y: Int[Tensor, "rows"]) -> tuple[Tensor, Tensor]:
     """1 / z along a row is slope x + start."""
     total = edges.sum(dim=1)
     return total[:, 0], total[:, 1] * y + total[:, 2]
@@ -192,8 +192,8 @@ def _shade(
     views: Views,
     camera: Float[Tensor, "batch vertices 3"],
     triangles: _Triangles,
-    hit: Int[Tensor, "hits"],  # noqa: F821
-    where: Int[Tensor, "hits"],  # noqa: F821
+    hit: Int[Tensor, "hits"],
+    where: Int[Tensor, "hits"],
     down: int,
     across: int,
 ) -> tuple[Tensor, Tensor]:
@@ -231,14 +231,14 @@ def _light(albedo: Tensor, normal: Tensor, position: Tensor, view: Tensor, views
     return albedo * diffuse + lights.specular[view, None] * specular
 
 
-def _expand(lengths: Int[Tensor, "items"]) -> tuple[Tensor, Tensor]:  # noqa: F821
+def _expand(lengths: Int[Tensor, "items"]) -> tuple[Tensor, Tensor]:
     """For items of given lengths laid end to end: the item of each place, and the place within it."""
     item = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     starts = lengths.cumsum(0) - lengths
     return item, torch.arange(len(item), device=lengths.device) - starts[item]
 
 
-def _runs(lengths: Int[Tensor, "items"], limit: int) -> list[tuple[int, int]]:  # noqa: F821
+def _runs(lengths: Int[Tensor, "items"], limit: int) -> list[tuple[int, int]]:
     """Consecutive runs of items whose lengths add up to about the limit (one item may exceed it alone)."""
     if len(lengths) == 0:
         return []

@@ -6,7 +6,7 @@ Two back ends draw the same: OpenGL through EGL, and torch, which needs no syste
 
 import os
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .lighting import Lights, studio_lights
 from .mesh import Mesh
-from .view import Layers, Views, depth_range
+from .view import Drawer, Views, depth_range
 
 Backend = Literal["auto", "egl", "torch"]
 
@@ -28,14 +28,6 @@ class Frames:
     mask: Bool[Tensor, "batch height width"]
     depth: Float[Tensor, "batch height width"]
     normals: Float[Tensor, "batch height width 3"]
-
-
-class _Drawer(Protocol):
-    name: str
-
-    def draw(self, mesh: Mesh, views: Views) -> Layers: ...
-
-    def release(self) -> None: ...
 
 
 class Renderer:
@@ -76,7 +68,7 @@ class Renderer:
         self.device = torch.device(device)
         self.samples = 2 if antialias else 1
         self.requested: Backend = backend
-        self._drawer: _Drawer | None = None
+        self._drawer: Drawer | None = None
         self._process = 0
         self._note = ""
 
@@ -134,7 +126,7 @@ class Renderer:
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_drawer": None}
 
-    def _ready(self) -> _Drawer:
+    def _ready(self) -> Drawer:
         if self._drawer is None or self._process != os.getpid():
             self._drawer, self._note = _make_drawer(self.requested, self.height, self.width, self.samples, self.device)
             self._process = os.getpid()
@@ -163,9 +155,7 @@ def _broadcast_lights(lights: Lights, count: int, device: torch.device) -> Light
     )
 
 
-def _make_drawer(
-    requested: Backend, height: int, width: int, samples: int, device: torch.device
-) -> tuple[_Drawer, str]:
+def _make_drawer(requested: Backend, height: int, width: int, samples: int, device: torch.device) -> tuple[Drawer, str]:
     from .render_egl import EglBackend
     from .render_torch import TorchBackend
 

@@ -14,7 +14,6 @@ from itertools import combinations
 from math import cos, pi, sin, sqrt
 
 import numpy as np
-import torch
 
 from armillary.so3 import SymmetryGroup
 
@@ -162,7 +161,9 @@ def _disc(radius: float, centre: tuple[float, float], segments: int = 48) -> tup
 def _bar(length: float, width: float, angle: float, steps: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """Points of a planar bar through the origin, cut along its length, and its triangles."""
     along, across = np.array([cos(angle), sin(angle)]), np.array([-sin(angle), cos(angle)])
-    lines = [np.linspace(-length, length, steps + 1)[:, None] * along + offset * across for offset in (-width, 0, width)]
+    lines = [
+        np.linspace(-length, length, steps + 1)[:, None] * along + offset * across for offset in (-width, 0, width)
+    ]
     faces = []
     for line in range(2):
         for step in range(steps):

@@ -1,10 +1,11 @@
-"""What a renderer's back end is asked for (``Views``) and what it returns (``Layers``): internal to the renderer.
+"""What a renderer's back end (``Drawer``) is asked for (``Views``) and returns (``Layers``): internal to the renderer.
 
 Sample grid: with s = 1 or 2 samples per pixel a picture of n pixels has s n + s - 1 samples per axis, and sample i lies
 at pixel coordinate (i + 1) / s - 1. So with s = 2 samples lie at -1/2, 0, 1/2, ...: on pixel centres, where mask, depth
 and normals are read, and between them, where a tent filter takes the colours in.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -23,8 +24,8 @@ class Views:
     translations: Float[Tensor, "batch 3"]
     intrinsics: Float[Tensor, "batch 3 3"]
     lights: Lights
-    near: Float[Tensor, "batch"]  # noqa: F821
-    far: Float[Tensor, "batch"]  # noqa: F821
+    near: Float[Tensor, "batch"]
+    far: Float[Tensor, "batch"]
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -33,7 +34,10 @@ class Views:
         """The views start..stop-1."""
         part = slice(start, stop)
         lights = Lights(
-            self.lights.directions[part], self.lights.colours[part], self.lights.ambient[part], self.lights.specular[part]
+            self.lights.directions[part],
+            self.lights.colours[part],
+            self.lights.ambient[part],
+            self.lights.specular[part],
         )
         return Views(
             self.rotations[part],
@@ -64,9 +68,23 @@ class Layers:
         )
 
 
+class Drawer(ABC):
+    """A back end of the renderer."""
+
+    name: str
+
+    @abstractmethod
+    def draw(self, mesh: Mesh, views: Views) -> Layers:
+        """Colour, normals and depth of each view."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give back what the back end holds."""
+
+
 def depth_range(
     mesh: Mesh, rotations: Float[Tensor, "batch 3 3"], translations: Float[Tensor, "batch 3"]
-) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch"]]:  # noqa: F821
+) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch"]]:
     """Near and far distance (m) that hold the object; near stays in front of the camera when the object reaches it."""
     low, high = mesh.vertices.amin(dim=0), mesh.vertices.amax(dim=0)
     middle = (low + high).to(rotations) / 2

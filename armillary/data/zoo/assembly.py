@@ -12,8 +12,9 @@ import torch
 from armillary.so3 import SymmetryGroup
 
 from ..mesh import Mesh, merge_meshes
+from ..primitive import Number
 
-Colour = tuple[float, float, float]
+Colour = tuple[Number, Number, Number]
 Rng = np.random.Generator
 
 WOODS: tuple[Colour, ...] = ((0.62, 0.42, 0.25), (0.45, 0.28, 0.16), (0.78, 0.62, 0.42), (0.35, 0.24, 0.18))
@@ -37,32 +38,39 @@ class Assembly:
     symmetry: SymmetryGroup
 
 
-def pick(rng: Rng, choices: tuple[Colour, ...], spread: float = 0.05) -> Colour:
+def pick(rng: Rng, choices: tuple[Colour, ...], spread: Number = 0.05) -> Colour:
     """One of the colours, slightly varied in brightness and less in hue."""
     change = rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 3
     colour = np.clip(np.array(choices[rng.integers(len(choices))]) + change, 0, 1)
     return (float(colour[0]), float(colour[1]), float(colour[2]))
 
 
-def shade(colour: Colour, factor: float) -> Colour:
+def shade(colour: Colour, factor: Number) -> Colour:
     """A darker (factor below 1) or lighter colour."""
     red, green, blue = (min(1.0, channel * factor) for channel in colour)
     return (red, green, blue)
 
 
-def at(mesh: Mesh, x: float = 0.0, y: float = 0.0, z: float = 0.0, colour: Colour | None = None) -> Mesh:
+def at(mesh: Mesh, x: Number = 0.0, y: Number = 0.0, z: Number = 0.0, colour: Colour | None = None) -> Mesh:
     """The mesh moved, and coloured if a colour is given."""
     moved = mesh.translated(torch.tensor([x, y, z], dtype=torch.float32))
     return moved if colour is None else moved.coloured(colour)
 
 
-def turn(mesh: Mesh, axis: str, angle: float) -> Mesh:
+def turn(mesh: Mesh, axis: str, angle: Number) -> Mesh:
     """The mesh turned about the x, y or z axis by an angle (rad)."""
     first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     matrix = torch.eye(3)
     matrix[first, first] = matrix[second, second] = cos(angle)
     matrix[first, second], matrix[second, first] = -sin(angle), sin(angle)
     return mesh.rotated(matrix)
+
+
+def stretched(mesh: Mesh, x: Number, y: Number, z: Number) -> Mesh:
+    """The mesh scaled by a factor along each axis."""
+    factors = torch.tensor([x, y, z], dtype=torch.float32)
+    normals = None if mesh.normals is None else torch.nn.functional.normalize(mesh.normals / factors, dim=-1)
+    return Mesh(mesh.vertices * factors, mesh.faces, mesh.colours, normals)
 
 
 def along_x(mesh: Mesh) -> Mesh:

@@ -74,7 +74,9 @@ def make_sofa(rng: Rng) -> Assembly:
     colour = pick(rng, FABRICS)
     cushion = shade(colour, rng.uniform(1.05, 1.3))
     parts = [at(rounded_box((depth, width, seat - 0.2), 0.03), z=(seat + 0.0) / 2, colour=colour)]
-    parts.append(at(rounded_box((0.22, width, seat + back - 0.1), 0.07), -depth / 2 + 0.1, 0, (seat + back) / 2, colour))
+    parts.append(
+        at(rounded_box((0.22, width, seat + back - 0.1), 0.07), -depth / 2 + 0.1, 0, (seat + back) / 2, colour)
+    )
     high = seat + rng.uniform(0.1, 0.24)
     inner = width - 2 * arm
     for side in (-1, 1):
@@ -106,7 +108,9 @@ def make_bed(rng: Rng) -> Assembly:
     parts.append(top)
     parts.append(at(rounded_box((0.06, width + 0.06, head), 0.025), -length / 2, 0, head / 2 + low * 0.5, frame))
     if rng.random() < 0.6:
-        parts.append(at(rounded_box((0.06, width + 0.06, head * 0.55), 0.025), length / 2, 0, head * 0.28 + low * 0.5, frame))
+        parts.append(
+            at(rounded_box((0.06, width + 0.06, head * 0.55), 0.025), length / 2, 0, head * 0.28 + low * 0.5, frame)
+        )
     count = 2 if width > 1.2 else 1
     for index in range(count):
         place = (index - (count - 1) / 2) * width / count

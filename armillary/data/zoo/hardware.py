@@ -7,7 +7,7 @@ import numpy as np
 from armillary.so3 import SymmetryGroup
 
 from ..mesh import Mesh
-from ..primitive import box, cylinder, lathe, loft, make_mesh, prism, rounded_box
+from ..primitive import Number, Point, box, cylinder, lathe, loft, make_mesh, prism, rounded_box
 from .assembly import METALS, PAINTS, WOODS, Assembly, Rng, at, pick, shade, turn, upright
 
 
@@ -42,17 +42,30 @@ def make_nut(rng: Rng) -> Assembly:
     ring = _plate_with_hole(outer, hole, thick, segments=72)
     lining = lathe([(hole, -thick / 2), (hole, thick / 2)], 72)
     grooves = lathe(_grooves(hole, thick), 72, crease=0.3)
-    return Assembly([ring.coloured(metal), lining.coloured(metal), grooves.coloured(shade(metal, 0.7))], SymmetryGroup.dihedral(6))
+    return Assembly(
+        [ring.coloured(metal), lining.coloured(metal), grooves.coloured(shade(metal, 0.7))], SymmetryGroup.dihedral(6)
+    )
 
 
 def make_gear(rng: Rng) -> Assembly:
     """A toothed wheel with a bore: bare (D_n), with a hub on one side (C_n), or with a keyway (one half-turn)."""
     teeth, radius = int(rng.integers(7, 14)), rng.uniform(0.03, 0.05)
-    thick, deep, bore = radius * rng.uniform(0.2, 0.4), radius * rng.uniform(0.16, 0.24), radius * rng.uniform(0.2, 0.32)
+    thick, deep, bore = (
+        radius * rng.uniform(0.2, 0.4),
+        radius * rng.uniform(0.16, 0.24),
+        radius * rng.uniform(0.2, 0.32),
+    )
     metal = pick(rng, METALS)
     outline = []
     for tooth in range(teeth):
-        for offset, size in ((-0.34, radius - deep), (-0.22, radius - deep), (-0.13, radius), (0.13, radius), (0.22, radius - deep), (0.34, radius - deep)):
+        for offset, size in (
+            (-0.34, radius - deep),
+            (-0.22, radius - deep),
+            (-0.13, radius),
+            (0.13, radius),
+            (0.22, radius - deep),
+            (0.34, radius - deep),
+        ):
             angle = 2 * pi * (tooth + offset) / teeth
             outline.append((size * np.cos(angle), size * np.sin(angle)))
     outer = np.array(outline)
@@ -62,7 +75,12 @@ def make_gear(rng: Rng) -> Assembly:
     rim = (radius - deep) * 0.78
     lift = thick / 2 + thick * 0.12
     for side in (-1, 1):
-        band = [(rim, side * thick * 0.48), (rim, side * lift), (rim * 0.84, side * lift), (rim * 0.84, side * thick * 0.48)]
+        band = [
+            (rim, side * thick * 0.48),
+            (rim, side * lift),
+            (rim * 0.84, side * lift),
+            (rim * 0.84, side * thick * 0.48),
+        ]
         parts.append(lathe(band, 6 * teeth).coloured(shade(metal, 1.12)))
     if style == 0:
         return Assembly(parts, SymmetryGroup.dihedral(teeth))
@@ -81,7 +99,10 @@ def make_hammer(rng: Rng) -> Assembly:
     shares = np.linspace(0, 1, 12)
     way = 2 * pi * np.arange(24) / 24
     girth = 0.011 + 0.003 * np.cos(2 * pi * shares) + 0.003 * (1 - shares)
-    rings = [np.stack([1.25 * g * np.cos(way), g * np.sin(way), np.full(24, length * s)], axis=1) for g, s in zip(girth, shares, strict=True)]
+    rings = [
+        np.stack([1.25 * g * np.cos(way), g * np.sin(way), np.full(24, length * s)], axis=1)
+        for g, s in zip(girth, shares, strict=True)
+    ]
     parts = [loft(np.array(rings), crease=0.8).coloured(wood)]
     if rng.random() < 0.35:
         block = rounded_box((head, thick * 1.7, thick * 1.7), 0.004)
@@ -89,10 +110,22 @@ def make_hammer(rng: Rng) -> Assembly:
         return Assembly(parts, SymmetryGroup.cyclic(2))
     top = length - thick * 0.4
     parts.append(at(rounded_box((thick * 1.5, thick, thick), 0.004), z=top, colour=metal))
-    neck = [(0, 0), (thick * 0.42, 0), (thick * 0.36, head * 0.25), (thick * 0.6, head * 0.32), (thick * 0.6, head * 0.48), (0, head * 0.48)]
+    neck = [
+        (0, 0),
+        (thick * 0.42, 0),
+        (thick * 0.36, head * 0.25),
+        (thick * 0.6, head * 0.32),
+        (thick * 0.6, head * 0.48),
+        (0, head * 0.48),
+    ]
     parts.append(at(turn(lathe(neck, 40), "y", pi / 2), thick * 0.4, 0, top, metal))
     reach, droop = head * rng.uniform(0.5, 0.75), rng.uniform(0.0, 0.03)
-    wedge = [(-thick * 0.5, -thick * 0.45), (-thick * 0.5, thick * 0.45), (-reach, -droop + 0.002), (-reach, -droop - 0.002)]
+    wedge = [
+        (-thick * 0.5, -thick * 0.45),
+        (-thick * 0.5, thick * 0.45),
+        (-reach, -droop + 0.002),
+        (-reach, -droop - 0.002),
+    ]
     parts.append(at(upright(prism(wedge[::-1], thick * 0.9)), z=top, colour=shade(metal, 0.9)))
     return Assembly(parts, SymmetryGroup.trivial())
 
@@ -102,19 +135,25 @@ def make_spanner(rng: Rng) -> Assembly:
     length, grip, thick = rng.uniform(0.14, 0.2), rng.uniform(0.012, 0.017), rng.uniform(0.006, 0.009)
     size, metal = rng.uniform(0.017, 0.022), pick(rng, METALS)
     jaw = _jaw(size, size * rng.uniform(0.85, 1.1), thick)
-    parts = [rounded_box((length - size, grip, thick * 0.8), 0.002).coloured(metal), at(jaw, length / 2).coloured(metal)]
+    parts = [
+        rounded_box((length - size, grip, thick * 0.8), 0.002).coloured(shade(metal, 0.75)),
+        at(jaw, length / 2).coloured(metal),
+    ]
     if rng.random() < 0.5:
         parts.append(turn(parts[1], "z", pi))
         return Assembly(parts, SymmetryGroup.dihedral(2))
     circle = 2 * pi * np.arange(48) / 48
     outer = size * 0.95 * np.stack([np.cos(circle), np.sin(circle)], axis=1)
-    ring = [_plate_with_hole(outer, size * 0.55, thick, segments=48), lathe([(size * 0.55, -thick / 2), (size * 0.55, thick / 2)], 48)]
+    ring = [
+        _plate_with_hole(outer, size * 0.55, thick, segments=48),
+        lathe([(size * 0.55, -thick / 2), (size * 0.55, thick / 2)], 48),
+    ]
     parts += [at(part, -length / 2, colour=metal) for part in ring]
     parts.append(at(cylinder(size * 0.3, thick * 1.01, 24), 0, 0, 0, pick(rng, PAINTS)))
     return Assembly(parts, SymmetryGroup.cyclic(2, axis=(1, 0, 0)))
 
 
-def _jaw(size: float, opening: float, thick: float) -> Mesh:
+def _jaw(size: Number, opening: Number, thick: Number) -> Mesh:
     """A disc with a slot open towards +x."""
     half = opening / 2
     start = np.arcsin(half / size)
@@ -123,7 +162,7 @@ def _jaw(size: float, opening: float, thick: float) -> Mesh:
     return prism([*((size * np.cos(a), size * np.sin(a)) for a in arc), *slot], thick, crease=0.3)
 
 
-def _plate_with_hole(outer: np.ndarray, hole: float, thick: float, segments: int) -> Mesh:
+def _plate_with_hole(outer: np.ndarray, hole: Number, thick: Number, segments: int) -> Mesh:
     """A flat plate with an outline (points, 2) and a round hole, without the hole's lining."""
     from manifold3d import triangulate
 
@@ -142,7 +181,7 @@ def _plate_with_hole(outer: np.ndarray, hole: float, thick: float, segments: int
     return make_mesh(caps, faces)
 
 
-def _grooves(radius: float, thick: float, count: int = 5) -> list[tuple[float, float]]:
+def _grooves(radius: Number, thick: Number, count: int = 5) -> list[Point]:
     """The profile of a threaded hole, as rings."""
     edges = np.linspace(-thick / 2, thick / 2, 2 * count + 1)
     return [(radius * (0.93 if index % 2 else 0.995), float(z)) for index, z in enumerate(edges)]

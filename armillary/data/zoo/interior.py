@@ -7,7 +7,7 @@ import numpy as np
 from armillary.so3 import SymmetryGroup
 
 from ..mesh import merge_meshes
-from ..primitive import ball, box, cylinder, lathe, rounded_box, tube
+from ..primitive import Point, ball, box, cylinder, lathe, rounded_box, tube
 from .assembly import DARK, FABRICS, GLASS, METALS, PAINTS, WHITE, WOODS, Assembly, Rng, at, pick, shade, turn
 
 
@@ -18,7 +18,16 @@ def make_lamp(rng: Rng) -> Assembly:
     if rng.random() < 0.5:
         tall, wide = rng.uniform(0.25, 0.4), rng.uniform(0.12, 0.2)
         belly = rng.uniform(0.02, 0.09)
-        profile = [(0, 0), (foot, 0), (foot, 0.015), (0.02, 0.04), (belly, 0.4 * tall), (0.012, 0.75 * tall), (0.012, tall), (0, tall)]
+        profile = [
+            (0, 0),
+            (foot, 0),
+            (foot, 0.015),
+            (0.02, 0.04),
+            (belly, 0.4 * tall),
+            (0.012, 0.75 * tall),
+            (0.012, tall),
+            (0, tall),
+        ]
         shape = lathe(_rounded(profile, 3), 48, crease=0.7).coloured(stand)
         open_top, deep = wide * rng.uniform(0.5, 0.95), rng.uniform(0.14, 0.24)
         low = tall - 0.03
@@ -46,9 +55,13 @@ def make_monitor(rng: Rng) -> Assembly:
     middle = lift + height / 2
     parts = [at(rounded_box((0.035, width, height), 0.012), z=middle, colour=case)]
     parts.append(at(box((0.004, width - 2 * bezel, height - 2 * bezel)), 0.017, 0, middle, screen))
-    parts.append(at(box((0.002, width * 0.4, height * 0.3)), 0.0195, width * 0.12, middle + height * 0.1, (0.85, 0.9, 0.95)))
+    parts.append(
+        at(box((0.002, width * 0.4, height * 0.3)), 0.0195, width * 0.12, middle + height * 0.1, (0.85, 0.9, 0.95))
+    )
     parts.append(at(rounded_box((0.03, width * 0.5, height * 0.5), 0.012), -0.025, 0, middle, shade(case, 0.85)))
-    parts.append(at(box((0.02, rng.uniform(0.05, 0.1), lift + height * 0.3)), -0.045, 0, (lift + height * 0.3) / 2, case))
+    parts.append(
+        at(box((0.02, rng.uniform(0.05, 0.1), lift + height * 0.3)), -0.045, 0, (lift + height * 0.3) / 2, case)
+    )
     if rng.random() < 0.5:
         parts.append(at(rounded_box((0.18, width * 0.45, 0.016), 0.007), -0.02, 0, 0.008, case))
     else:
@@ -69,7 +82,9 @@ def make_mug(rng: Rng) -> Assembly:
     angles = np.linspace(-pi / 2, pi / 2, 24)
     rise = 0.5 + span / height * np.sin(angles)
     # Both ends stop half-way into the wall.
-    path = np.stack([low + (radius - low) * rise - wall / 2 + reach * np.cos(angles), 0 * angles, height * rise], axis=1)
+    path = np.stack(
+        [low + (radius - low) * rise - wall / 2 + reach * np.cos(angles), 0 * angles, height * rise], axis=1
+    )
     grip = tube(path, rng.uniform(0.0045, 0.0065))
     return Assembly([outer.coloured(colour), inner.coloured(inside), grip.coloured(colour)], SymmetryGroup.trivial())
 
@@ -82,12 +97,19 @@ def make_bottle(rng: Rng) -> Assembly:
     bend = [(0, 0.004), (radius * 0.8, 0), (radius, 0.008), (radius, shoulder * height)]
     blend = np.linspace(0, 1, 10)[1:]
     curve = 0.5 - 0.5 * np.cos(pi * blend)
-    bend += [(radius + (neck - radius) * c, height * (shoulder + (start - shoulder) * b)) for b, c in zip(blend, curve, strict=True)]
+    bend += [
+        (radius + (neck - radius) * c, height * (shoulder + (start - shoulder) * b))
+        for b, c in zip(blend, curve, strict=True)
+    ]
     body = lathe([*bend, (neck, height * 0.95), (0, height * 0.95)], 64)
     cap = lathe([(neck * 1.2, height * 0.93), (neck * 1.25, height), (0, height)], 64)
     base, top = sorted(rng.uniform(0.12, 0.9, 2) * shoulder * height)
     label = lathe([(radius * 1.01, base), (radius * 1.01, max(top, base + 0.03))], 64)
-    parts = [body.coloured(colour), cap.coloured(pick(rng, PAINTS + METALS)), label.coloured(pick(rng, (WHITE, *FABRICS)))]
+    parts = [
+        body.coloured(colour),
+        cap.coloured(pick(rng, PAINTS + METALS)),
+        label.coloured(pick(rng, (WHITE, *FABRICS))),
+    ]
     return Assembly(parts, SymmetryGroup.axial())
 
 
@@ -129,7 +151,7 @@ def make_teapot(rng: Rng) -> Assembly:
     return Assembly(parts, SymmetryGroup.trivial())
 
 
-def _rounded(profile: list[tuple[float, float]], times: int) -> list[tuple[float, float]]:
+def _rounded(profile: list[Point], times: int) -> list[Point]:
     """The profile with its corners cut repeatedly (Chaikin), ends kept."""
     points = np.array(profile)
     for _ in range(times):

@@ -7,9 +7,26 @@ import numpy as np
 from armillary.so3 import SymmetryGroup
 
 from ..mesh import Mesh
-from ..primitive import ball, box, cylinder, lathe, loft, prism, rounded_box, tube
+from ..primitive import Number, Point, ball, box, cylinder, lathe, loft, prism, rounded_box, tube
 from .assembly import (
-    DARK, GLASS, METALS, PAINTS, WHITE, WOODS, Assembly, Colour, Rng, along_x, around, at, mirrored, pick, shade, turn, upright,
+    DARK,
+    GLASS,
+    METALS,
+    PAINTS,
+    WHITE,
+    WOODS,
+    Assembly,
+    Colour,
+    Rng,
+    along_x,
+    around,
+    at,
+    mirrored,
+    pick,
+    shade,
+    stretched,
+    turn,
+    upright,
 )  # fmt: skip
 
 
@@ -52,7 +69,9 @@ def make_car(rng: Rng) -> Assembly:
     for x in (0.62 * front, -0.6 * front):
         tyre = turn(cylinder(wheel, 0.22, 32), "x", pi / 2).coloured(DARK)
         hub = turn(cylinder(wheel * 0.6, 0.24, 24), "x", pi / 2).coloured(rim)
-        parts += [at(piece, x, place, wheel) for piece in (tyre, hub) for place in (-width / 2 + 0.09, width / 2 - 0.09)]
+        parts += [
+            at(piece, x, place, wheel) for piece in (tyre, hub) for place in (-width / 2 + 0.09, width / 2 - 0.09)
+        ]
     for place in (-0.36 * width, 0.36 * width):
         parts.append(at(rounded_box((0.08, 0.3, 0.13), 0.03), front - 0.03, place, belt - 0.3, (0.97, 0.95, 0.8)))
         parts.append(at(rounded_box((0.06, 0.26, 0.13), 0.02), back + 0.005, place, belt - 0.26, (0.75, 0.1, 0.1)))
@@ -74,9 +93,9 @@ def make_boat(rng: Rng) -> Assembly:
         rings.append(np.c_[np.full(13, length * (share - 0.5)), outline])
     skin = np.array(rings)
     parts = [loft(skin, crease=0.7).coloured(hull)]
-    floor = np.stack([skin[:, 0], skin[:, -1]], axis=1) * [1, 0.93, 1] + [0, 0, 0.012]
-    parts += [loft(np.stack([floor.reshape(-1, 2, 3)[:, 0], floor[:, 1], floor[:, 1] - [0, 0, 0.02], floor[:, 0] - [0, 0, 0.02]],
-                            axis=1), crease=0.1).coloured(deck)]  # fmt: skip
+    left, right = (skin[:, side] * [1, 0.93, 1] + [0, 0, 0.012] for side in (0, -1))
+    planks = np.stack([left, right, right - [0, 0, 0.02], left - [0, 0, 0.02]], axis=1)
+    parts.append(loft(planks, crease=0.1).coloured(deck))
     if rng.random() < 0.5:
         tall, foot = rng.uniform(4.5, 6.0), length * rng.uniform(0.05, 0.14)
         parts.append(at(cylinder(0.06, tall, 16), foot, 0, tall / 2, pick(rng, WOODS)))
@@ -109,21 +128,28 @@ def make_aeroplane(rng: Rng) -> Assembly:
     parts = [along_x(lathe(body, 40, crease=0.9)).coloured(paint)]
     stripe = along_x(lathe([(radius * 1.008, -half + length * tail), (radius * 1.008, half - length * nose)], 40))
     parts.append(Mesh(stripe.vertices, *_band(stripe, radius)).coloured(accent))
-    span, chord, sweep = rng.uniform(0.42, 0.55) * length, rng.uniform(0.13, 0.2) * length, rng.uniform(0.02, 0.2) * length
+    span, chord, sweep = (
+        rng.uniform(0.42, 0.55) * length,
+        rng.uniform(0.13, 0.2) * length,
+        rng.uniform(0.02, 0.2) * length,
+    )
     high = rng.choice([-0.5, 0.6]) * radius
     root = rng.uniform(0.0, 0.08) * length
     parts += _wing(root, high, chord, chord * rng.uniform(0.35, 0.7), sweep, span, rng.uniform(0.0, 0.12), paint)
     rear = -half + 0.02 * length
-    parts += _wing(rear + 0.11 * length, 0.3 * radius, 0.1 * length, 0.06 * length, 0.05 * length, span * 0.38, 0.0, accent)
+    parts += _wing(
+        rear + 0.11 * length, 0.3 * radius, 0.1 * length, 0.06 * length, 0.05 * length, span * 0.38, 0.0, accent
+    )
     fin_height = rng.uniform(0.14, 0.19) * length
-    fin = [(rear, 0.0), (rear + 0.15 * length, 0.0), (rear + 0.06 * length, fin_height), (rear - 0.02 * length, fin_height)]
+    fin = [
+        (rear, 0.0),
+        (rear + 0.15 * length, 0.0),
+        (rear + 0.06 * length, fin_height),
+        (rear - 0.02 * length, fin_height),
+    ]
     parts.append(at(upright(prism(fin, 0.1)), z=0.3 * radius, colour=accent))
-    parts.append(at(ball(1.0, 16, 32), colour=GLASS))
-    parts[-1] = Mesh(
-        parts[-1].vertices * np.array([0.09 * length, 0.62 * radius, 0.6 * radius], dtype=np.float32)
-        + np.array([half - length * nose * 1.05, 0, 0.55 * radius], dtype=np.float32),
-        parts[-1].faces, parts[-1].colours,
-    )  # fmt: skip
+    canopy = stretched(ball(1.0, 16, 32), 0.09 * length, 0.62 * radius, 0.6 * radius)
+    parts.append(at(canopy, half - length * nose * 1.05, 0, 0.55 * radius, GLASS))
     if rng.random() < 0.6:
         size = radius * rng.uniform(0.36, 0.5)
         pod = [(0, -1.3), (size * 0.6, -1.3), (size, -0.3), (size, 0.7), (size * 0.8, 0.8), (0, 0.5)]
@@ -151,7 +177,9 @@ def make_rocket(rng: Rng) -> Assembly:
     parts = [lathe([(0, 0), *belly, *tip[: split + 1]], segments, crease=0.9).coloured(body)]
     parts.append(lathe(tip[split:], segments, crease=0.9).coloured(accent))
     low = 0.3 * shoulder
-    parts.append(lathe([(radius * 1.015, shoulder * 0.86), (radius * 1.015, shoulder * 0.93)], segments).coloured(accent))
+    parts.append(
+        lathe([(radius * 1.015, shoulder * 0.86), (radius * 1.015, shoulder * 0.93)], segments).coloured(accent)
+    )
     parts.append(lathe([(base * 0.55, 0.02), (base * 0.75, -0.25), (0, -0.1)], segments).coloured(DARK))
     reach = radius * rng.uniform(1.6, 2.2)
     fin = [(base * 0.9, 0.02), (reach * 0.8, -0.45), (reach, -0.45), (reach, 0.1), (radius * 0.97, low + 0.5)]
@@ -160,7 +188,7 @@ def make_rocket(rng: Rng) -> Assembly:
 
 
 def make_satellite(rng: Rng) -> Assembly:
-    """A foil-wrapped box with two solar panels along y; with dish and antenna (no symmetry), with a lens (C_2), or bare (D_2)."""
+    """A foil-wrapped box with two panels along y: with dish and antenna (no symmetry), a lens (C_2), or bare (D_2)."""
     size = rng.uniform(0.9, 1.3, 3)
     foil = pick(rng, ((0.8, 0.65, 0.3), (0.72, 0.73, 0.76), (0.5, 0.5, 0.53)))
     span, wide = rng.uniform(1.8, 3.0), size[2] * rng.uniform(0.7, 1.1)
@@ -186,7 +214,9 @@ def make_satellite(rng: Rng) -> Assembly:
     reach = np.linspace(0, 0.55, 8)
     dish = [(r, 0.2 + 0.6 * r * r) for r in reach]
     cup = lathe([*dish, (0.55, 0.37), *((r, z - 0.02) for r, z in dish[::-1])], 48).coloured(WHITE)
-    feed = lathe([(0, 0.0), (0.05, 0.0), (0.05, 0.25), (0.02, 0.27), (0.02, 0.5), (0.05, 0.5), (0, 0.58)], 24).coloured(METALS[3])
+    feed = lathe([(0, 0.0), (0.05, 0.0), (0.05, 0.25), (0.02, 0.27), (0.02, 0.5), (0.05, 0.5), (0, 0.58)], 24).coloured(
+        METALS[3]
+    )
     parts += [at(along_x(part), size[0] / 2) for part in (cup, feed)]
     mast = rng.uniform(0.5, 0.9)
     parts.append(at(cylinder(0.025, mast, 12), 0.2 * size[0], 0.25 * size[1], size[2] / 2 + mast / 2, METALS[0]))
@@ -196,7 +226,7 @@ def make_satellite(rng: Rng) -> Assembly:
 
 
 def _wing(
-    x: float, z: float, chord: float, tip: float, sweep: float, span: float, rise: float, colour: Colour
+    x: Number, z: Number, chord: Number, tip: Number, sweep: Number, span: Number, rise: Number, colour: Colour
 ) -> list[Mesh]:
     """A pair of tapered wings with a lens-shaped section; x is the leading edge at the root."""
     rings = []
@@ -209,7 +239,7 @@ def _wing(
     return mirrored(loft(np.array(rings), crease=0.7).coloured(colour))
 
 
-def _band(tube_mesh: Mesh, radius: float) -> tuple:
+def _band(tube_mesh: Mesh, radius: Number) -> tuple:
     """Faces, colours and normals of the part of a horizontal tube between two heights: a painted stripe."""
     height = tube_mesh.vertices[tube_mesh.faces][..., 2].mean(dim=1) / radius
     keep = (height > -0.25) & (height < 0.1)
@@ -217,7 +247,7 @@ def _band(tube_mesh: Mesh, radius: float) -> tuple:
     return tube_mesh.faces[keep], tube_mesh.colours, tube_mesh.normals[keep]
 
 
-def _cut_corners(outline: list[tuple[float, float]], times: int) -> list[tuple[float, float]]:
+def _cut_corners(outline: list[Point], times: int) -> list[Point]:
     """A closed outline with its corners cut repeatedly, by an eighth of the sides each time."""
     points = np.array(outline)
     for _ in range(times):

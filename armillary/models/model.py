@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from armillary.distributions import SO3Distribution
 from armillary.nn import Encoder
 
-
 # typing.Self is refused by beartype on methods, and needs Python 3.11.
 ModelKind = TypeVar("ModelKind", bound="Model")
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from armillary.models.harmonic_regression import HarmonicRegression, HarmonicRegressionConfig
@@ -95,7 +96,7 @@ def from_pretrained(folder: str | Path) -> Model:
         raise FileNotFoundError(f"expected the weights at {path}, got no such file; copy the whole folder")
     try:
         model.load_state_dict(load_file(path), strict=True)
-    except (RuntimeError, OSError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"expected weights that fit {path.parent / 'config.json'}, got: {reason}; save it again"

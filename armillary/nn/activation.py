@@ -87,10 +87,12 @@ class S2Activation(nn.Module):
 def grid_size(lmax: int, oversampling: float) -> tuple[int, int]:
     """Polar angles and azimuths of a Gauss-Legendre grid, ``oversampling`` times the fewest for degree ``lmax``.
 
+    The azimuths are a multiple of 4, so quarter turns about z pass through an activation exactly.
+
     Example:
         >>> grid_size(6, 1.5)
         (11, 20)
     """
     if not oversampling >= 1:
         raise ValueError(f"expected an oversampling of at least 1, got {oversampling}; use 1.5")
-    return math.ceil((lmax + 1) * oversampling), math.ceil((2 * lmax + 1) * oversampling)
+    return math.ceil((lmax + 1) * oversampling), 4 * math.ceil((2 * lmax + 1) * oversampling / 4)

@@ -94,7 +94,5 @@ def test_gradients_reach_every_parameter_of_a_lift(name):
 
 
 def test_impossible_options_are_refused():
-    with pytest.raises(ValueError, match="expected the lift's axis 'z' or 'y', got 'x'"):
-        SpatialLift(8, 4, LMAX, (7, 7), axis="x")
     with pytest.raises(ValueError, match="expected 1 to 104 training points, got 105"):
         SpatialLift(8, 4, LMAX, (7, 7), training_points=105)

@@ -12,8 +12,8 @@ A ray per view (the axis of the mask's smallest cone, or the optical axis) and r
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -112,7 +112,8 @@ def plain_background_mask(image: Float[Tensor, "3 height width"]) -> Bool[Tensor
     different = (image - colour[..., None]).abs().amax(0) > _PLAIN
     if not bool(different.any()):
         return None
-    regions = torch.as_tensor(np.asarray(ndimage.label(different.numpy())[0]))
+    labelled: Any = ndimage.label(different.numpy())
+    regions = torch.from_numpy(labelled[0])
     largest = regions == torch.bincount(regions.flatten())[1:].argmax() + 1
     share = largest.float().mean().item()
     return largest if 0.01 < share < 0.9 else None

@@ -54,7 +54,8 @@ def climb(
         step = step * (shrink * (longest / length.clamp(min=longest)))[..., None]
         trial = rotation @ roma.rotvec_to_rotmat(step)
         trial_expansion = expand_so3(derivatives, trial)
-        better = trial_expansion.value >= value
+        # At the top a good step changes the value by less than its rounding.
+        better = trial_expansion.value >= value - 8 * torch.finfo(value.dtype).eps * value.abs()
         rotation = torch.where(better[..., None, None], trial, rotation)
         expansion = type(expansion)(
             torch.where(better, trial_expansion.value, expansion.value),

@@ -19,7 +19,7 @@ Grid = Literal["gauss-legendre", "equiangular"]
 QUADRATURES = {"gauss-legendre": gauss_legendre, "equiangular": equiangular}
 
 
-def polar_nodes(grid: Grid, count: int) -> tuple[Tensor, Tensor]:
+def polar_nodes(grid: str, count: int) -> tuple[Tensor, Tensor]:
     """Polar angles and weights (sum 1) in float64 of a named rule; raises ValueError for an unknown name."""
     if grid not in QUADRATURES:
         raise ValueError(f"unknown grid {grid!r}: expected one of {', '.join(QUADRATURES)}")

@@ -105,7 +105,7 @@ class Mesh:
 
     def coloured(self, colour: tuple[float | int, float | int, float | int]) -> "Mesh":
         """The mesh in one colour (red, green, blue in [0, 1])."""
-        return replace(self, colours=torch.tensor(colour).repeat(len(self.vertices), 1))
+        return replace(self, colours=torch.tensor(colour, dtype=torch.float32).repeat(len(self.vertices), 1))
 
 
 def merge_meshes(meshes: list[Mesh]) -> Mesh:

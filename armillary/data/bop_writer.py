@@ -26,13 +26,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 from tqdm import tqdm
 
 from .atomic import remove_temporaries, write_atomically
 from .bop import read_json
+from .bop_model import write_models
 from .mesh import Mesh
 from .renderer import Backend, Frames, Renderer
 from .scene import BLOCK, SceneSettings, Shape, ViewBlock, draw_block, render_block
@@ -76,7 +74,7 @@ def write_bop(
     _claim(folder / "models", {"shapes": prints})
     wanted = {"views": views_per_shape, "normals": normals, "shapes": prints, **dataclasses.asdict(settings)}
     _claim(folder / split, wanted)
-    _write_models(folder / "models", shapes)
+    write_models(folder / "models", shapes)
     renderer = Renderer(size=settings.size, backend=backend)
     bar = tqdm(total=len(shapes) * views_per_shape, desc="rendering", unit="image", disable=not progress)
     try:
@@ -289,52 +287,3 @@ def _fingerprint(mesh: Mesh) -> str:
     for tensor in (mesh.vertices, mesh.faces, mesh.vertex_colours):
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
-
-
-def _write_models(folder: Path, shapes: Sequence[Shape]) -> None:
-    info = {}
-    for number, shape in enumerate(shapes, start=1):
-        file = folder / f"obj_{number:06d}.ply"
-        if not file.is_file():
-            write_atomically(file, _ply(shape.mesh))
-        low, high = shape.mesh.vertices.amin(0) * _MM, shape.mesh.vertices.amax(0) * _MM
-        centre, radius = shape.mesh.bounding_sphere()
-        info[str(number)] = {
-            "diameter": _diameter(shape.mesh) * _MM,
-            **{f"min_{axis}": low[index].item() for index, axis in enumerate("xyz")},
-            **{f"size_{axis}": (high - low)[index].item() for index, axis in enumerate("xyz")},
-            **shape.symmetry.to_bop(),
-            "name": shape.name,
-            "sphere_centre": (centre * _MM).tolist(),
-            "sphere_radius": radius * _MM,
-        }
-    write_atomically(folder / "models_info.json", json.dumps(info, indent=1).encode())
-
-
-def _diameter(mesh: Mesh) -> float:
-    """Largest distance between two vertices (m)."""
-    points = _extreme_points(torch.unique(mesh.vertices, dim=0).double())
-    return max(torch.cdist(part, points).max().item() for part in points.split(1024))
-
-
-def _extreme_points(points: Float[Tensor, "points 3"]) -> Float[Tensor, "corners 3"]:
-    """Corners of the convex hull; all points of a flat mesh, which has none."""
-    from scipy.spatial import ConvexHull, QhullError
-
-    try:
-        return points[torch.from_numpy(ConvexHull(points.numpy()).vertices).long()]
-    except QhullError:
-        return points
-
-
-def _ply(mesh: Mesh) -> bytes:
-    """Binary PLY in millimetres with vertex colours."""
-    vertices = np.zeros(len(mesh.vertices), dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
-    vertices["xyz"] = mesh.vertices.numpy() * _MM
-    vertices["rgb"] = (mesh.vertex_colours.numpy() * 255).round()
-    faces = np.zeros(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
-    faces["count"], faces["corners"] = 3, mesh.faces.numpy()
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"]
-    header += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
-    header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
-    return "\n".join(header).encode() + vertices.tobytes() + faces.tobytes()

@@ -1,7 +1,7 @@
 """The models folder of a BOP dataset: surfaces as PLY and models_info.json, in millimetres.
 
-Besides BOP's own keys (diameter, box, symmetries) an object's entry holds its category, ``name``, and its smallest bounding
-sphere, ``sphere_centre`` and ``sphere_radius``; other readers ignore them.
+Besides BOP's own keys (diameter, box, symmetries) an object's entry holds its category, ``name``, and its smallest
+bounding sphere, ``sphere_centre`` and ``sphere_radius``; other readers ignore them.
 """
 
 import json

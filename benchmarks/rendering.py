@@ -1,8 +1,8 @@
 """Images per second of both back ends, with and without PNG encoding, for a mesh of 1,000 triangles at 128 px.
 
-Run ``python benchmarks/rendering.py`` (options: ``--size``, ``--seconds``, ``--workers``). Each worker is a process with
-its own OpenGL context; one worker per core is the fastest way to fill a disk. The target is 300 images/s with EGL on two
-cores, PNG included. Images per CPU second do not depend on what else the machine is doing.
+Run ``python benchmarks/rendering.py`` (options: ``--size``, ``--seconds``, ``--workers``). Each worker is a process
+with its own OpenGL context; one worker per core is the fastest way to fill a disk. The target is 300 images/s with EGL
+on two cores, PNG included. Images per CPU second do not depend on what else the machine is doing.
 """
 
 import argparse

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from .lighting import Lights, studio_lights
 from .mesh import Mesh
+from .render_egl import EglBackend
+from .render_torch import TorchBackend
 from .view import Drawer, Views, depth_range
 
 Backend = Literal["auto", "egl", "torch"]
@@ -156,9 +158,6 @@ def _broadcast_lights(lights: Lights, count: int, device: torch.device) -> Light
 
 
 def _make_drawer(requested: Backend, height: int, width: int, samples: int, device: torch.device) -> tuple[Drawer, str]:
-    from .render_egl import EglBackend
-    from .render_torch import TorchBackend
-
     if requested == "torch":
         return TorchBackend(height, width, samples, device), f"rendering with torch on {device}"
     try:

@@ -149,7 +149,7 @@ class Assessment:
         with torch.no_grad():
             density = self._answer(batch.images, batch.category)
         category = int(predictions.category[index])
-        truths = self.store.info.symmetries[category].equivalents(self.store.rotations[index])
+        truths = self.store.info.symmetries[category].equivalents(self.store.rotations[index], steps=36)
         name = self.store.info.categories[category]
         caption = (
             f"{name} {predictions.names[index]}: error {error[index]:.1f}°, "
@@ -161,7 +161,7 @@ class Assessment:
 TYPICAL = "Evenly spaced by log-likelihood, from the 10th to the 90th percentile."
 READING = (
     "Left: what the model saw. Right: its distribution, drawn on the sphere in Mollweide projection: each disc is a "
-    "rotation, placed where the object's x axis points, coloured by the tilt about that direction, its area in "
+    "rotation, placed where an axis of the object points, coloured by the tilt about that axis, its area in "
     "proportion to its probability. Rings: the true rotation and its equivalents under the object's symmetry."
 )
 

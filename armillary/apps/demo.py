@@ -72,12 +72,18 @@ def main(arguments: Sequence[str], started: float) -> None:
     test = render(config, TEST_VIEWS, TEST_SEED)
     training_store, held_out = hold_out(store, config.validation, config.seed)
     used = time.perf_counter() - started
-    remaining = max(60.0 * command.minutes - used - RESERVE * min(1.0, command.minutes / 5.0), SHORTEST_TRAINING)
-    config = dataclasses.replace(config, minutes=remaining / 60.0, seed=command.seed, source="rendered SYMSOL I solids")
+    config = dataclasses.replace(config, seed=command.seed, source="rendered SYMSOL I solids")
+    config = budgeted(config, 60.0 * command.minutes - used)
     model_folder = train(config, command.out / "run", training_store, held_out)
     metrics = _assess(command, config, model_folder, store, test, started)
     minutes = (time.perf_counter() - started) / 60.0
     print(_summary(metrics, minutes, command.out))
+
+
+def budgeted(config: TrainConfig, remaining: float) -> TrainConfig:
+    """The configuration with what remains of the time (seconds), less the reserve for evaluation and report."""
+    reserve = min(RESERVE, remaining / 5.0)
+    return dataclasses.replace(config, minutes=max(remaining - reserve, SHORTEST_TRAINING) / 60.0)
 
 
 def render(config: TrainConfig, views: int, seed: int) -> ImageStore:
@@ -89,7 +95,7 @@ def _assess(
     command: DemoCommand, config: TrainConfig, model_folder: Path, store: ImageStore, test: ImageStore, started: float
 ) -> dict:
     records = read_metrics(command.out / "run" / "metrics.jsonl")
-    image_size = config.model.image_size
+    last, image_size = records[-1], config.model.image_size
     assessment = Assessment(
         model=from_pretrained(model_folder),
         store=test,
@@ -102,7 +108,7 @@ def _assess(
         lookup=Lookup.from_store(store, image_size),
         details={
             "training views": f"{len(store):,}, rendered in this run",
-            "training": f"{records[-1]['step']:,} steps of {config.batch_size} views in {config.minutes:.1f} minutes",
+            "training": f"{last['step']:,} steps of {config.batch_size} views, {last['elapsed_s'] / 60.0:.1f} minutes",
             "threads": str(torch.get_num_threads()),
             "model": json.dumps(dataclasses.asdict(config.model)),
             "before the evaluation": f"{(time.perf_counter() - started) / 60.0:.1f} minutes",

@@ -9,7 +9,7 @@ import difflib
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Command = TypeVar("Command")
 
@@ -18,7 +18,6 @@ def parse(
     kind: type[Command],
     arguments: Sequence[str],
     prog: str,
-    default: Command | None = None,
     description: str | None = None,
 ) -> Command:
     """Options as an instance of a frozen dataclass.
@@ -27,7 +26,6 @@ def parse(
         kind: the dataclass.
         arguments: the words after the command.
         prog: how the command is called, for the help.
-        default: values of options that are not given.
         description: the help's opening; by default the docstring of ``kind``.
 
     Raises:
@@ -37,17 +35,14 @@ def parse(
     import tyro
 
     config = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
-    chosen: dict[str, Any] = {"description": description}
-    if default is not None:
-        chosen["default"] = default
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(kind, args=list(arguments), prog=prog, config=config, **chosen)
+            return tyro.cli(kind, args=list(arguments), prog=prog, config=config, description=description)
     except SystemExit as stop:
         if not stop.code:
             raise
-    raise ValueError(_one_line(said.getvalue(), prog, _known_options(kind, prog, config, default)))
+    raise ValueError(_one_line(said.getvalue(), prog, _known_options(kind, prog, config)))
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -64,14 +59,12 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
 
 
-def _known_options(kind: type, prog: str, config: tuple, default: object | None) -> list[str]:
+def _known_options(kind: type, prog: str, config: tuple) -> list[str]:
     import tyro
-
-    chosen: dict[str, Any] = {} if default is None else {"default": default}
 
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        tyro.cli(kind, args=["--help"], prog=prog, config=config, **chosen)
+        tyro.cli(kind, args=["--help"], prog=prog, config=config)
     return sorted(set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", said.getvalue())))
 
 

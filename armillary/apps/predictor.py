@@ -195,7 +195,7 @@ def _from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 height width"], Boo
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or min(array.shape[:2]) < 2:
         raise ValueError(f"expected an image (h, w), (h, w, 3) or (h, w, 4) of at least 2 x 2, got {array.shape}")
-    values = torch.from_numpy(np.ascontiguousarray(array))
+    values = torch.from_numpy(array.copy())
     scale = 1.0 if values.is_floating_point() else float(torch.iinfo(values.dtype).max)
     values = values.float() / scale
     colours = values[..., :3].permute(2, 0, 1)

@@ -91,7 +91,7 @@ MEASURES = (
     "ll is the mean log-likelihood of the labelled rotation, in nats. <b>Haar</b>: the uniform distribution scores 0. "
     "<b>π² measure</b> (Implicit-PDF, Image2Sphere; key <code>ll_ipdf</code>): the same less ln π² = 2.289, the "
     "uniform distribution scores -2.289. Spread: mean angle between the predicted distribution and the nearest "
-    "rotation equivalent to the truth. Errors are those of the most probable rotation, to the nearest equivalent truth. "
+    "rotation equivalent to the truth. Errors: of the most probable rotation, to the nearest equivalent truth. "
     "Acc@15: share of views with an error of at most 15°. The last but one column should read 90 %."
 )
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import tyro
@@ -91,9 +90,10 @@ def _parse(arguments: Sequence[str], default_recipe: str) -> TrainCommand:
     config = recipe(_named_recipe(arguments) or default_recipe)
     if "--size" in arguments:
         raise ValueError("unknown option --size; the pictures' size is the model's, --image-size")
-    missing: Any = tyro.MISSING
-    default = TrainCommand(data=missing, out=missing, config=config)
-    command = parse(TrainCommand, arguments, "armillary train", default, DESCRIPTION)
+    # The recipe's values as the defaults of the options.
+    settings = ("config", tyro.conf.OmitArgPrefixes[TrainConfig], field(default=config))
+    kind = dataclasses.make_dataclass("TrainCommand", [settings], bases=(TrainCommand,), frozen=True)
+    command = parse(kind, arguments, "armillary train", DESCRIPTION)
     if "--steps" in arguments and "--minutes" not in arguments:
         # An option given replaces the recipe's budget, in whatever unit that is.
         return dataclasses.replace(command, config=dataclasses.replace(command.config, minutes=None))

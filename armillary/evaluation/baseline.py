@@ -11,7 +11,7 @@ from torch.nn import functional
 
 def nearest_neighbour(
     train_images: Float[Tensor, "train 3 height width"],
-    images: Float[Tensor, "views 3 height width"],
+    images: Float[Tensor, "views 3 rows columns"],
     size: int = 16,
 ) -> Int[Tensor, " views"]:
     """Index of the training picture nearest in colour, both shrunk to ``size`` pixels, contrast normalised.

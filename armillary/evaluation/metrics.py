@@ -19,8 +19,7 @@ from torch import Tensor
 from armillary.so3 import SymmetryGroup, geodesic_distance
 
 # Logarithm of the volume of SO(3) in each measure.
-LOG_VOLUME_IPDF = math.log(math.pi**2)
-LOG_VOLUME_RELIE = math.log(8.0 * math.pi**2)
+LOG_VOLUME = {"haar": 0.0, "ipdf": math.log(math.pi**2), "relie": math.log(8.0 * math.pi**2)}
 
 Measure = Literal["haar", "ipdf", "relie"]
 
@@ -57,7 +56,7 @@ def median_error(error: Float[Tensor, " views"]) -> Float[Tensor, ""]:
     return error.quantile(0.5)
 
 
-def accuracy_at(error: Float[Tensor, " views"], threshold_deg: float) -> Float[Tensor, ""]:
+def accuracy_at(error: Float[Tensor, " views"], threshold_deg: int | float) -> Float[Tensor, ""]:
     """Part of the views whose error is at most ``threshold_deg`` degrees.
 
     Example:
@@ -78,10 +77,9 @@ def log_likelihood(log_prob: Float[Tensor, " views"], measure: Measure = "haar")
         >>> log_likelihood(torch.zeros(4), "ipdf")
         tensor(-2.2895)
     """
-    volumes = {"haar": 0.0, "ipdf": LOG_VOLUME_IPDF, "relie": LOG_VOLUME_RELIE}
-    if measure not in volumes:
-        raise ValueError(f"expected a measure of {', '.join(volumes)}, got {measure!r}")
-    return log_prob.mean() - volumes[measure]
+    if measure not in LOG_VOLUME:
+        raise ValueError(f"expected a measure of {', '.join(LOG_VOLUME)}, got {measure!r}; choose one")
+    return log_prob.mean() - LOG_VOLUME[measure]
 
 
 def spread(

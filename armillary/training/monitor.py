@@ -19,10 +19,12 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from armillary.data import Batch
+from armillary.nn import HarmonicHead
 from armillary.training.module import DensityModule, negative_log_likelihood
 from armillary.training.schedule import Budget
 
 CHECKPOINT_SECONDS = 60.0
+BAR_SECONDS = 1.0
 VALIDATIONS = 10
 
 
@@ -59,7 +61,7 @@ class Monitor(Callback):
         """Open the log and take up the random state of the checkpoint."""
         if self.random_state is not None:
             _set_random_state(self.random_state)
-        self.saved = self.logged = time.perf_counter()
+        self.saved = self.logged = self.shown = time.perf_counter()
         self.writer = SummaryWriter(str(self.folder / "tensorboard")) if trainer.is_global_zero else None
         unit = "step" if self.budget.steps is not None else "s"
         total = self.budget.steps or 60.0 * (self.budget.minutes or 0.0)
@@ -81,6 +83,8 @@ class Monitor(Callback):
             due = finished or fraction * VALIDATIONS >= self.validations_done + 1
             assert isinstance(pl_module, DensityModule)
             self._record(trainer, pl_module, validate=due and not paused)
+        elif time.perf_counter() - self.shown > BAR_SECONDS:
+            self._advance_bar(step, None)
         if finished or paused:
             trainer.should_stop = True
         if finished or paused or time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
@@ -144,6 +148,7 @@ class Monitor(Callback):
         if record is not None:
             self.bar.set_postfix(step=step, loss=f"{record['loss']:.2f}", refresh=False)
         self.bar.refresh()
+        self.shown = time.perf_counter()
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -170,6 +175,10 @@ def _set_random_state(state: dict[str, Any]) -> None:
 def held_out_loss(module: DensityModule, held_out: Batch) -> float:
     """Mean negative log-likelihood in eval mode; leaves random state and training mode as they were."""
     module.eval()
+    for part in module.modules():
+        if isinstance(part, HarmonicHead):
+            # The training normaliser: the exact one takes long on the broad densities of a young model.
+            part.train()
     with torch.no_grad(), torch.random.fork_rng():
         loss = negative_log_likelihood(module.model, held_out.to(module.device)).item()
     module.train()

@@ -35,8 +35,10 @@ def sheet_png(panels: Sequence[Panel], columns: int = 2) -> bytes:
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(5.6 * columns + 0.7, 2.1 * rows), dpi=110, layout="constrained")
-    grid = figure.add_gridspec(rows, 2 * columns + 1, width_ratios=[1.0, 1.9] * columns + [0.4])
+    figure = Figure(figsize=(5.6 * columns + 1.0, 2.1 * rows), dpi=110)
+    # Margins by hand: matplotlib's automatic layouts draw everything twice.
+    edges = {"left": 0.01, "right": 0.96, "bottom": 0.04 / rows, "top": 1 - 0.14 / rows, "wspace": 0.05, "hspace": 0.2}
+    grid = figure.add_gridspec(rows, 2 * columns + 1, width_ratios=[1.0, 1.9] * columns + [0.5], **edges)
     for index, panel in enumerate(panels):
         row, column = divmod(index, columns)
         picture = figure.add_subplot(grid[row, 2 * column])

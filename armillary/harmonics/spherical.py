@@ -51,7 +51,7 @@ def spherical_harmonics(lmax: int, points: Float[Tensor, "*batch 3"]) -> Float[T
     return torch.stack(rows, -1).reshape(*points.shape[:-1], len(rows))
 
 
-def evaluate_s2(coeffs: Float[Tensor, "*batch coeffs"], points: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
+def evaluate_s2(coeffs: Float[Tensor, "*batch coeffs"], points: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*out"]:
     """Value of a band-limited function on the sphere at unit vectors whose leading axes end in ``batch``.
 
     Example:

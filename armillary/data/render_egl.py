@@ -5,6 +5,7 @@ depth and the normal, packed into two 32-bit integers, to the other. Row 0 of a 
 """
 
 import os
+from functools import cache
 
 import numpy as np
 import torch
@@ -72,20 +73,34 @@ LIGHT = """
 """
 
 
+class ForkedError(RuntimeError):
+    """OpenGL was in use when this process was forked; it would hang here."""
+
+
+@cache
+def _process_of_first_context() -> int:
+    """The process that first made a context; a fork inherits the answer, a spawned process finds its own."""
+    return os.getpid()
+
+
 class EglBackend(Drawer):
     """Draws views with OpenGL; its context belongs to the process that made it (see ``Renderer``)."""
 
     name = "egl"
+    _process = -1  # until there is a context to release
 
     def __init__(self, height: int, width: int, samples: int) -> None:
         # One llvmpipe thread per process: workers and loaders are the parallel unit here.
         os.environ.setdefault("LP_NUM_THREADS", "1")
+        if _process_of_first_context() != os.getpid():
+            raise ForkedError("this process was forked after its parent had used OpenGL")
         import moderngl
 
-        self._moderngl = moderngl
         self.height, self.width, self.samples = height, width, samples
         self.context = moderngl.create_context(standalone=True, require=330, backend="egl")  # type: ignore[call-arg]
-        self.context.gc_mode = "auto"
+        # Dead objects wait for their own context: at once they would be deleted by name in whichever is current.
+        self.context.gc_mode = "context_gc"
+        self._process = os.getpid()
         self.down, self.across = (size * samples + samples - 1 for size in (height, width))
         side = int(ATLAS_SAMPLES**0.5)
         self.rows, self.columns = max(1, side // self.down), max(1, side // self.across)
@@ -106,6 +121,7 @@ class EglBackend(Drawer):
         tiles = self.columns * self.rows
         layers = Layers.empty(len(views), self.height, self.width)
         with self.context:
+            self.context.gc()
             table = view_table(views).cpu()
             for start in range(0, len(views), tiles):
                 self._draw_chunk(mesh, table[start : start + tiles], layers, start)
@@ -170,10 +186,13 @@ class EglBackend(Drawer):
         return array
 
     def release(self) -> None:
-        """Give the context back."""
-        self._meshes.clear()
-        self._programs.clear()
-        self.context.release()
+        """Give the context and all it holds back."""
+        if self._process == os.getpid():
+            self.context.release()
+            self._process = -1
+
+    def __del__(self) -> None:
+        self.release()
 
 
 def _tiles(atlas: np.ndarray, count: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .lighting import Lights, studio_lights
 from .mesh import Mesh
-from .render_egl import EglBackend
+from .render_egl import EglBackend, ForkedError
 from .render_torch import TorchBackend
 from .view import Drawer, Views, depth_range
 
@@ -165,6 +165,8 @@ def _make_drawer(requested: Backend, height: int, width: int, samples: int, devi
     except Exception as error:  # moderngl, glcontext and the driver each raise their own kinds
         reason = " ".join(str(error).split())[:80] or type(error).__name__
         remedy = "install the Debian packages libegl1, libegl-mesa0 and libgl1-mesa-dri"
+        if isinstance(error, ForkedError):
+            remedy = "start workers by spawn, or draw first in them"
         if requested == "egl":
             raise ValueError(f"expected a working EGL, got '{reason}'; {remedy} or take backend='torch'") from error
         note = f"rendering with torch on {device}, no EGL here ({reason}); for more speed {remedy}"

@@ -219,6 +219,24 @@ def test_no_views_give_empty_frames_and_views_beside_the_object_give_background(
     renderer.close()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_renderers_do_not_disturb_one_another(backend):
+    """Objects of a dropped OpenGL context must not be deleted by name in the one that is current."""
+    rotations, translations = poses(3, 4.0)
+    intrinsics = torch.tensor([[30.0, 0, 11.5], [0, 30.0, 11.5], [0, 0, 1]])
+    meshes = [make_solid(name).mesh for name in ("cube", "tetX")]
+    kept: list[Renderer] = []
+    seen: list[dict[int, torch.Tensor]] = []
+    for step in range(6):
+        kept = [*kept[-1:], Renderer(24, backend)]
+        for renderer in kept:
+            pictures = {
+                k: renderer.render(mesh, rotations, translations, intrinsics).rgb for k, mesh in enumerate(meshes)
+            }
+            seen.append(pictures)
+            assert all(torch.equal(seen[0][k], pictures[k]) for k in pictures), step
+
+
 def test_random_lights_and_backgrounds_are_reproducible():
     for _ in range(2):
         first, second = (random_lights(3, torch.Generator().manual_seed(5)) for _ in range(2))
@@ -246,6 +264,17 @@ def test_a_renderer_can_be_pickled_after_use():
     assert torch.equal(copy.render(mesh, rotations, translations, intrinsics).rgb, frames.rgb)
     renderer.close()
     copy.close()
+
+
+@pytest.mark.skipif(not egl_works(), reason="no EGL here")
+def test_a_process_forked_after_drawing_falls_back_to_torch(monkeypatch):
+    """What a fork inherits is imitated: forking a test process that runs threads is itself a risk."""
+    import os
+
+    process = os.getpid()
+    monkeypatch.setattr("armillary.data.renderer.os.getpid", lambda: process + 1)
+    renderer = Renderer(16, "auto")
+    assert renderer.backend == "torch" and "forked" in renderer.note and "spawn" in renderer.note
 
 
 def test_without_egl_auto_falls_back_to_torch_and_says_so(monkeypatch):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from armillary.data import DatasetInfo
 from armillary.distributions import SO3Distribution
-from armillary.models import HarmonicRegressionConfig, save_pretrained
+from armillary.models import HarmonicRegressionConfig
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCK = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
@@ -21,9 +21,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the README's ``run`` (an untrained model of the default size) and ``photo.jpg``; we stand in it."""
     model = HarmonicRegressionConfig(lmax=2).build()
     info = DatasetInfo("part", ("part",))
-    save_pretrained(
-        model, tmp_path / "run", {"data": info.to_json(), "store_size": 64, "margin": 0.1, "image_size": 48}
-    )
+    metadata = {"data": info.to_json(), "store_size": 64, "margin": 0.1, "image_size": 48}
+    model.save_pretrained(tmp_path / "run", metadata)
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)

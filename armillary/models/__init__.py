@@ -7,4 +7,3 @@ from armillary.models.image2sphere import Image2SphereConfig as Image2SphereConf
 from armillary.models.model import Model as Model
 from armillary.models.pretrained import from_pretrained as from_pretrained
 from armillary.models.pretrained import read_metadata as read_metadata
-from armillary.models.pretrained import save_pretrained as save_pretrained

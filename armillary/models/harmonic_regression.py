@@ -67,8 +67,11 @@ class HarmonicRegression(Model):
         torch.Size([2])
     """
 
+    kind = "harmonic_regression"
+    config_type = HarmonicRegressionConfig
+
     def __init__(self, config: HarmonicRegressionConfig, encoder: Encoder | None = None) -> None:
-        super().__init__()
+        super().__init__(config, encoder)
         self.config = config
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
         rows, columns = map_size(self.encoder, config.image_size)

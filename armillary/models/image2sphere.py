@@ -119,8 +119,11 @@ class Image2Sphere(Model):
         torch.Size([2, 3, 3])
     """
 
+    kind = "image2sphere"
+    config_type = Image2SphereConfig
+
     def __init__(self, config: Image2SphereConfig, encoder: Encoder | None = None) -> None:
-        super().__init__()
+        super().__init__(config, encoder)
         self.config = config
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
         rows, columns = map_size(self.encoder, config.image_size)

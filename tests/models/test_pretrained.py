@@ -56,13 +56,14 @@ def test_configurations_round_trip_through_json(name):
 
 
 def test_every_kind_builds_its_own_model():
-    for kind, entry in KINDS.items():
-        assert config_to_dict(entry.config())["kind"] == kind
+    for kind, model in KINDS.items():
+        assert config_to_dict(model.config_type())["kind"] == kind
+        assert type(model.config_type().build()) is model
 
 
 def test_a_wrong_class_an_unknown_kind_and_an_unknown_field_are_named(tmp_path):
     CONFIGS["harmonic_regression"].build().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="expected a Image2Sphere .*, got HarmonicRegression"):
+    with pytest.raises(ValueError, match="expected a model of kind image2sphere .*, got 'harmonic_regression'"):
         Image2Sphere.from_pretrained(tmp_path)
     with pytest.raises(ValueError, match="got 'image2spere'; did you mean 'image2sphere'"):
         config_from_dict({"kind": "image2spere"})

@@ -1,0 +1,63 @@
+"""The folder a model is saved in: ``config.json`` (a JSON record) and ``model.safetensors`` (weights).
+
+Nothing is unpickled, and each file is complete or not there.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+FORMAT = "armillary-model-1"
+RECORD, WEIGHTS = "config.json", "model.safetensors"
+
+
+def write_folder(folder: Path, record: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Write record and weights, both under temporary names first; the folder is made when missing."""
+    # Serialised before anything is written: a record that is no JSON leaves the folder as it was.
+    text = json.dumps({"format": FORMAT, **record}, indent=1)
+    plain = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    drafts = {name: folder / f".{name}.{os.getpid()}.tmp" for name in (WEIGHTS, RECORD)}
+    try:
+        save_file(plain, drafts[WEIGHTS])
+        drafts[RECORD].write_text(text + "\n", encoding="utf-8")
+        for name, draft in drafts.items():
+            os.replace(draft, folder / name)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a folder; FileNotFoundError or ValueError in one line when there is none of ours."""
+    path = folder / RECORD
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a saved model with {path}, got no such file; name the folder of save_pretrained"
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"expected JSON in {path}, got: {error}; save the model again") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(
+            f"expected the configuration of a saved armillary model in {path}, got another file; check the folder"
+        )
+    return record
+
+
+def load_weights(module: nn.Module, folder: Path) -> None:
+    """Give a module the weights of a folder, name by name."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(f"expected the weights at {path}, got no such file; copy the whole folder")
+    try:
+        module.load_state_dict(load_file(path), strict=True)
+    except (RuntimeError, OSError, ValueError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"expected weights that fit {folder / RECORD}, got: {reason}; save it again") from error

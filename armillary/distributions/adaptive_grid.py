@@ -24,27 +24,30 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from armillary.distributions.cloud import Cloud, ProductGrid
+from armillary.harmonics.derivative import downward_curvature
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.peaks import find_peaks
 from armillary.harmonics.rings import Rings
 
 CHUNK = 4096  # blocks evaluated together: bounds the memory, not the result
-DENSITIES = 8  # densities refined together, likewise
-CUTS = (8, 10, 12, 14, 16, 18, 20, 23, 26, 30, 35, 40)  # nats below the maximum at which a level may drop its blocks
+DENSITIES = 8  # densities scanned together, likewise
+CURVATURE_MARGIN = 1.25  # between the nodes of its grid the curvature was up to 1.1 times larger (tests)
+CUTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # tried depths of the cut, parts of the depth that is always enough
+DENSE_NODES = 2**24  # grids up to this size are evaluated whole where
+DENSE_SHARE = 0.05  # at least this part of them is asked for: a node costs a twentieth in one large product
 
 
-class _Targets(NamedTuple):
-    """Densities that share a grid."""
+class _Target(NamedTuple):
+    """What decides whether a part of the grid matters to a density."""
 
-    rows: Int[Tensor, " batch"]
-    highest: Float[Tensor, " batch"]  # F
-    curvature: Float[Tensor, " batch"]  # M
-    budget: Float[Tensor, " batch"]  # mass a level may drop, in units of e^F
+    highest: float  # F
+    curvature: float  # M
+    budget: float  # mass a level may drop, in units of e^F
 
 
 @lru_cache(maxsize=64)
@@ -60,18 +63,22 @@ def _centres(lmax: int, azimuths: int, dtype: torch.dtype, device: torch.device)
     )
 
 
-def _choose_grid(amplitude: float, lmax: int, coarse: int, tolerance: float) -> ProductGrid:
-    """The fewest azimuths ``coarse * 2^depth * width`` that meet the aliasing bound in all three angles."""
-    target, amplitude = math.log(6 / tolerance), max(amplitude, 1e-6)
+def _aliasing(azimuths: int, curvature: float, amplitude: float, lmax: int) -> float:
+    """E of the module docstring: the best exponent over the half-width of the strip, found on a fine ladder of y."""
+    ratio, degree = azimuths / max(lmax, 1), max(lmax, 1) ** 2
+    return max(
+        ratio * y - curvature * y * y / (2 * degree) - amplitude * (math.cosh(y) - 1 - y * y / 2)
+        for y in (0.02 * 1.1**step for step in range(80))
+    )
 
-    def exponent(azimuths: int) -> float:
-        ratio = azimuths / max(lmax, 1)
-        return ratio * math.asinh(ratio / amplitude) - math.hypot(amplitude, ratio) + amplitude
 
+@lru_cache(maxsize=4096)
+def _choose_grid(curvature: float, amplitude: float, lmax: int, coarse: int, target: float) -> ProductGrid:
+    """The fewest azimuths ``coarse * 2^depth * width`` whose aliasing in one angle is below e^-target."""
     depth = 0
     while True:
         for width in (1, 2, 3) if depth == 0 else (2, 3):
-            if exponent(coarse * 2**depth * width) >= target:
+            if _aliasing(coarse * 2**depth * width, curvature, amplitude, lmax) >= target:
                 return ProductGrid(coarse * 2**depth * width, depth, width)
         depth += 1
 
@@ -83,9 +90,11 @@ class AdaptiveGrid:
     Args:
         tolerance: Bound on the relative error of the normaliser, so on the absolute error of ``log_prob``, beside the
             rounding of the coefficients' dtype.
+        oversampling: How many times finer than integrals need (level sets and samples gain from it).
     """
 
     tolerance: float = 1e-5
+    oversampling: int = 1
 
     def clouds(self, coeffs: Float[Tensor, "batch modes"]) -> Iterator[Cloud]:
         """The nodes that carry the mass of each density, some densities at a time."""
@@ -99,15 +108,17 @@ class AdaptiveGrid:
             highest = torch.maximum(find_peaks(coeffs[rows], 1)[1][:, 0], values.amax((1, 2, 3)))
             # A polynomial of degree l sampled at n points is at most 1 / cos(pi l / n) above its samples; three angles.
             amplitude = (highest - values.amin((1, 2, 3))) / 2 / math.cos(math.pi * lmax / coarse) ** 3
-            grids = [_choose_grid(value, lmax, coarse, self.tolerance) for value in amplitude.tolist()]
-            for grid in sorted(set(grids)):
-                own = torch.tensor([row for row, other in enumerate(grids) if other == grid], device=coeffs.device)
-                curvature = (lmax**2 * amplitude[own]).clamp(min=1e-12)
-                lowest = torch.maximum((2 * math.pi / curvature) ** 1.5 / (8 * math.pi**2), (-2 * amplitude[own]).exp())
-                budget = self.tolerance * lowest.clamp(max=1) / (grid.depth + 2)
-                yield _refine(
-                    coeffs[rows[own]], values[own], grid, _Targets(rows[own], highest[own], curvature, budget)
-                )
+            curvature = (CURVATURE_MARGIN * downward_curvature(coeffs[rows])).clamp(min=1e-9)
+            curvature = torch.minimum(curvature, (lmax**2 * amplitude).clamp(min=1e-9))
+            lowest = torch.maximum((2 * math.pi / curvature) ** 1.5 / (8 * math.pi**2), (-2 * amplitude).exp())
+            grids = [
+                _choose_grid(bend, size, lmax, coarse, self.oversampling**2 * math.log(6 / self.tolerance))
+                for bend, size in zip(curvature.tolist(), amplitude.tolist(), strict=True)
+            ]
+            budget = self.tolerance * lowest.clamp(max=1)
+            targets = torch.stack([highest, curvature, budget], -1).tolist()
+            for row, own, grid, (top, bend, share) in zip(rows.split(1), values, grids, targets, strict=True):
+                yield _refine(coeffs[row], own, grid, _Target(top, bend, share / (grid.depth + 2)), row)
 
     def log_integral(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch"]:
         """Log integral of exp f over Haar probability, differentiable in the coefficients."""
@@ -139,63 +150,77 @@ class _LogIntegral(torch.autograd.Function):
 
 
 def _refine(
-    coeffs: Float[Tensor, "batch modes"],
-    values: Float[Tensor, "batch rings azimuths azimuths"],
+    coeffs: Float[Tensor, "1 modes"],
+    values: Float[Tensor, "rings azimuths azimuths"],
     grid: ProductGrid,
-    targets: _Targets,
+    target: _Target,
+    row: Int[Tensor, "1"],
 ) -> Cloud:
     """Nodes of the grid that matter, found block by block from the values at the coarsest block centres."""
     lmax, azimuths = so3_lmax(coeffs.shape[-1]), values.shape[-1]
     volume = _centres(lmax, azimuths, coeffs.dtype, coeffs.device)[2]
-    every = torch.ones_like(values, dtype=torch.bool).nonzero()
-    kept = _worth(every[:, 0], values.flatten(), volume[every[:, 1]], math.sqrt(5) * math.pi / azimuths, targets)
-    blocks = every[kept]
+    blocks = _worth(values, volume[:, None, None], math.sqrt(5) * math.pi / azimuths, target).nonzero()
     for _ in range(grid.depth):
         azimuths *= 2
         rings, basis, volume = _centres(lmax, azimuths, coeffs.dtype, coeffs.device)
-        blocks, heights = _split(blocks, rings.spectra(coeffs), basis, 2)
-        kept = _worth(blocks[:, 0], heights, volume[blocks[:, 1]], math.sqrt(5) * math.pi / azimuths, targets)
-        blocks = blocks[kept]
+        heights = _inside(blocks, rings.spectra(coeffs)[0], basis, 2)
+        inside = volume.unflatten(0, (-1, 2))[blocks[:, 0], :, None, None]
+        kept = _worth(heights, inside, math.sqrt(5) * math.pi / azimuths, target)
+        blocks = _children(blocks, kept)
     rings, basis = grid.tables(lmax, coeffs.dtype, coeffs.device)
-    nodes, heights = _split(blocks, rings.spectra(coeffs), basis, grid.width)
-    kept = _worth(nodes[:, 0], heights, grid.log_weight(nodes[:, 1]).to(heights), 0.0, targets)
-    owner, ring, alpha, gamma = nodes[kept].T.contiguous()
-    return Cloud(targets.rows, owner, grid.index(ring, alpha, gamma), heights[kept], targets.curvature, grid)
+    spectra, log_weight = rings.spectra(coeffs)[0], grid.log_weights(coeffs.device).to(coeffs.dtype)
+    every = grid.rings * grid.azimuths**2
+    if every <= DENSE_NODES and len(blocks) * grid.width**3 >= DENSE_SHARE * every:
+        heights = (basis @ spectra) @ basis.T
+        kept = _worth(heights, log_weight[:, None, None], 0.0, target)
+        node = kept.flatten().nonzero()[:, 0]
+    else:
+        heights = _inside(blocks, spectra, basis, grid.width)
+        inside = log_weight.unflatten(0, (-1, grid.width))[blocks[:, 0], :, None, None]
+        kept = _worth(heights, inside, 0.0, target)
+        node = grid.index(*_children(blocks, kept).unbind(-1))
+    curvature = coeffs.new_full((1,), target.curvature)
+    return Cloud(row, torch.zeros_like(node), node, heights[kept], curvature, grid)
 
 
 def _worth(
-    owner: Int[Tensor, " blocks"],
-    height: Float[Tensor, " blocks"],
-    volume: Float[Tensor, " blocks"],
-    radius: float,
-    targets: _Targets,
-) -> Tensor:
-    """Which blocks to keep, so that the ceilings of all others sum to less than the budget; ``volume`` is its log."""
-    reach = radius * (targets.curvature / 2).sqrt()
-    drop = (targets.highest[owner] - height).clamp(min=0)
-    ceiling = (drop.sqrt() - reach[owner]).clamp(min=0).square()
-    mass = (volume - ceiling).exp()
-    cut = torch.full_like(targets.budget, torch.inf)
-    for candidate in reversed(CUTS):
-        lost = torch.zeros_like(targets.budget).index_add(0, owner, mass * (ceiling > candidate))
-        cut = torch.where(lost <= targets.budget, candidate, cut)
-    return ceiling <= cut[owner]
+    height: Float[Tensor, "*points"], log_volume: Float[Tensor, "*volumes"], radius: float, target: _Target
+) -> Bool[Tensor, "*points"]:
+    """Which blocks to keep, so that the ceilings of all others sum to less than the budget."""
+    ceiling = (target.highest - height).clamp(min=0)
+    if radius:
+        ceiling = (ceiling.sqrt() - radius * math.sqrt(target.curvature / 2)).clamp(min=0).square()
+    mass = (log_volume - ceiling).exp()
+    # All volumes sum to 1, so nothing below e^-enough can matter.
+    enough = -math.log(target.budget)
+    cuts = (part * enough for part in CUTS)
+    cut = next((cut for cut in cuts if float((mass * (ceiling > cut)).sum()) <= target.budget), enough)
+    return ceiling <= cut
 
 
-def _split(
-    blocks: Int[Tensor, "blocks 4"],
-    spectra: Float[Tensor, "batch rings orders orders"],
+def _inside(
+    blocks: Int[Tensor, "blocks 3"],
+    spectra: Float[Tensor, "rings orders orders"],
     basis: Float[Tensor, "azimuths orders"],
     width: int,
-) -> tuple[Int[Tensor, "points 4"], Float[Tensor, " points"]]:
-    """The ``width^3`` points (density, ring, alpha, gamma) inside each block, and f there."""
-    inside = torch.arange(width, device=blocks.device)
-    steps = torch.cartesian_prod(torch.zeros(1, dtype=torch.long, device=blocks.device), inside, inside, inside)
-    heights = []
-    for owner, ring, alpha, gamma in (part.unbind(-1) for part in blocks.split(CHUNK)):
-        series = spectra[owner[:, None], ring[:, None] * width + inside]
-        left = basis[alpha[:, None] * width + inside][:, None]
-        right = basis[gamma[:, None] * width + inside][:, None]
-        heights.append(((left @ series) @ right.mT).flatten())
-    points = (blocks * blocks.new_tensor([1, width, width, width]))[:, None] + steps
-    return points.flatten(0, 1), torch.cat(heights)
+) -> Float[Tensor, "blocks {width} {width} {width}"]:
+    """Values at the ``width^3`` points inside each block (ring, alpha, gamma)."""
+    count = len(basis) // width
+    columns, place = torch.unique(blocks[:, 0] * count + blocks[:, 1], return_inverse=True)
+    series, turns = spectra.unflatten(0, (-1, width)), basis.unflatten(0, (count, width))
+    # A column (ring, alpha) is one Fourier series in gamma, shared by all its blocks.
+    rows = [turns[part % count, None] @ series[part // count] for part in columns.split(CHUNK)]
+    rows = torch.cat(rows).flatten(1, 2) if rows else series.new_zeros(0, width * width, basis.shape[1])
+    heights = [
+        torch.bmm(rows.index_select(0, column), turns.index_select(0, gamma).mT)
+        for column, gamma in zip(place.split(CHUNK), blocks[:, 2].split(CHUNK), strict=True)
+    ]
+    return torch.cat(heights).unflatten(1, (width, width))
+
+
+def _children(
+    blocks: Int[Tensor, "blocks 3"], kept: Bool[Tensor, "blocks width width width"]
+) -> Int[Tensor, "children 3"]:
+    """The kept points inside the blocks."""
+    block, *inside = kept.nonzero().T
+    return blocks[block] * kept.shape[-1] + torch.stack(inside, -1)

@@ -57,9 +57,13 @@ class ProductGrid:
         """Wigner tables of the rings and Fourier basis of the azimuths."""
         return _tables(self.azimuths, lmax, dtype, device)
 
-    def log_weight(self, ring: Tensor) -> Tensor:
-        """Log quadrature weight of the nodes of a ring, in float64; the weights of all nodes sum to 1."""
-        return (_polar(self.rings)[1].to(ring.device)[ring] / self.azimuths**2).log()
+    def log_weights(self, device: torch.device) -> Float[Tensor, " rings"]:
+        """Log quadrature weight of the nodes of each ring, in float64; the weights of all nodes sum to 1."""
+        return (_polar(self.rings)[1].to(device) / self.azimuths**2).log()
+
+    def log_weight(self, node: Tensor) -> Tensor:
+        """Log quadrature weight of nodes, by their flat numbers."""
+        return self.log_weights(node.device)[node // self.azimuths**2]
 
     def index(self, ring: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:
         """Flat number of a node."""
@@ -100,7 +104,7 @@ class Cloud:
 
     def log_masses(self) -> Float[Tensor, " nodes"]:
         """log(weight) + f - max f, in float64."""
-        return self.grid.log_weight(self.grid.place(self.node)[0]) + (self.height - self.highest()[self.owner]).double()
+        return self.grid.log_weight(self.node) + (self.height - self.highest()[self.owner]).double()
 
     def log_integral(self) -> Float[Tensor, " densities"]:
         """Log integral of exp f over Haar probability."""
@@ -129,10 +133,16 @@ class Cloud:
         size = 2 * lmax + 1
         spectra = self.height.new_zeros(len(self.rows) * self.grid.rings, size * size)
         probability = self.probabilities().to(self.height.dtype)
+        # A column (density, ring, alpha) is summed over gamma first.
+        azimuths = self.grid.azimuths
+        column = (self.owner * self.grid.rings) * azimuths + self.node // azimuths
+        columns, place = torch.unique(column, return_inverse=True)
+        series = self.height.new_zeros(len(columns), size)
         for part in torch.arange(len(self.node), device=self.node.device).split(CHUNK):
-            ring, alpha, gamma = self.grid.place(self.node[part])
-            outer = (basis[alpha] * probability[part, None])[:, :, None] * basis[gamma][:, None, :]
-            spectra.index_add_(0, self.owner[part] * self.grid.rings + ring, outer.flatten(1))
+            series.index_add_(0, place[part], basis[self.node[part] % azimuths] * probability[part, None])
+        for part in torch.arange(len(columns), device=self.node.device).split(CHUNK):
+            outer = basis[columns[part] % azimuths][:, :, None] * series[part][:, None, :]
+            spectra.index_add_(0, columns[part] // azimuths, outer.flatten(1))
         return rings.coeffs(spectra.reshape(len(self.rows), self.grid.rings, size, size))
 
     def level_set(self, mass: float) -> tuple[Float[Tensor, " densities"], Float[Tensor, " densities"]]:
@@ -141,10 +151,10 @@ class Cloud:
         order = order[self.owner[order].argsort(stable=True)]
         probability, owner = self.probabilities()[order], self.owner[order]
         before = probability.cumsum(0) - probability - owner  # each earlier density contributes exactly 1
-        inside = before < mass
+        inside = before + probability / 2 < mass
         height = torch.where(inside, self.height[order], torch.inf)
         threshold = height.new_full((len(self.rows),), torch.inf).scatter_reduce(0, owner, height, "amin")
-        weight = self.grid.log_weight(self.grid.place(self.node[order])[0]).exp() * inside
+        weight = self.grid.log_weight(self.node[order]).exp() * inside
         volume = weight.new_zeros(len(self.rows)).index_add(0, owner, weight)
         return threshold, volume
 

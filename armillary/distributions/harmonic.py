@@ -1,6 +1,7 @@
 """The band-limited log-density: the distribution Image2Sphere predicts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +18,7 @@ from armillary.harmonics.rotate import rotate_so3
 from armillary.harmonics.wigner import evaluate_so3
 from armillary.so3.rotation import nearest_rotation
 
+MANY_NODES = 10_000  # clouds of fewer are made finer for samples and level sets
 SUM_TOLERANCE = 1e-4  # relative, of entropy, regions, masses and samples; log_prob has its normaliser's own
 
 
@@ -67,20 +69,29 @@ class HarmonicDistribution(SO3Distribution):
     def _clouds(self) -> tuple[Cloud, ...]:
         return tuple(AdaptiveGrid(SUM_TOLERANCE).clouds(self._flat))
 
+    @cached_property
+    def _fine_clouds(self) -> tuple[Cloud, ...]:
+        """Clouds in which no node carries much: finer where there are few nodes, a handful of them to a peak."""
+        finer = AdaptiveGrid(SUM_TOLERANCE, oversampling=3)
+        return tuple(
+            cloud if len(cloud.node) > MANY_NODES else replace(*finer.clouds(self._flat[cloud.rows]), rows=cloud.rows)
+            for cloud in self._clouds
+        )
+
     @property
     def _flat(self) -> Float[Tensor, "densities modes"]:
         return self.coeffs.detach().reshape(-1, self.coeffs.shape[-1])
 
-    def _gather(self, ask: Callable[[Cloud], Tensor]) -> Tensor:
+    def _gather(self, clouds: tuple[Cloud, ...], ask: Callable[[Cloud], Tensor]) -> Tensor:
         """One answer a density, asked of each cloud and put back in batch order."""
-        answers = [ask(cloud) for cloud in self._clouds]
-        rows = torch.cat([cloud.rows for cloud in self._clouds])
+        answers = [ask(cloud) for cloud in clouds]
+        rows = torch.cat([cloud.rows for cloud in clouds])
         stacked = torch.cat(answers)
         return torch.empty_like(stacked).index_copy(0, rows, stacked).unflatten(0, self.batch_shape or (1,))
 
-    def _per_density(self, ask: Callable[[Cloud], Tensor]) -> Tensor:
+    def _per_density(self, ask: Callable[[Cloud], Tensor], fine: bool = False) -> Tensor:
         """The same as ``_gather``, in the coefficients' dtype and the batch shape."""
-        answer = self._gather(ask).to(self.coeffs.dtype)
+        answer = self._gather(self._fine_clouds if fine else self._clouds, ask).to(self.coeffs.dtype)
         return answer if self.batch_shape else answer[0]
 
     def sample(
@@ -88,7 +99,7 @@ class HarmonicDistribution(SO3Distribution):
     ) -> Float[Tensor, "*shape 3 3"]:
         """Exact independent draws."""
         count = torch.Size(sample_shape).numel()
-        draws = self._per_density(lambda cloud: cloud.draw(self._flat[cloud.rows], count, generator))
+        draws = self._per_density(lambda cloud: cloud.draw(self._flat[cloud.rows], count, generator), fine=True)
         return draws.movedim(-3, 0).reshape(*sample_shape, *self.batch_shape, 3, 3)
 
     def modes(self, k: int) -> Modes:
@@ -131,7 +142,7 @@ class HarmonicDistribution(SO3Distribution):
     def credible_region(self, mass: float) -> CredibleRegion:
         """The smallest region of probability ``mass``: all rotations above a level of the density."""
         require_mass(mass)
-        both = self._per_density(lambda cloud: torch.stack(cloud.level_set(mass), -1))
+        both = self._per_density(lambda cloud: torch.stack(cloud.level_set(mass), -1), fine=True)
         volume = both[..., 1]
         return CredibleRegion(both[..., 0] - self._exact_log_normaliser, volume, ball_radius(volume))
 

@@ -1,8 +1,8 @@
 r"""The normaliser of training: one HEALPix grid, turned at random for each call.
 
 :math:`Z=\int e^f` is estimated by the mean over a grid. A fixed grid can be fooled (the density learns to hide its mass
-between the nodes); a grid that a fresh random rotation turns at every step cannot, and its estimate of Z is unbiased. The
-turn costs one small matrix product, because it is the coefficients that turn.
+between the nodes); a grid that a fresh random rotation turns at every step cannot, and its estimate of Z is unbiased.
+The turn costs one small matrix product, because it is the coefficients that turn.
 """
 
 import math

@@ -135,14 +135,12 @@ def degree_weights(lmax: int, like: Tensor) -> Float[Tensor, " modes"]:
     return torch.tensor(weights, dtype=like.dtype, device=like.device)
 
 
-def evaluate_so3(
-    coeffs: Float[Tensor, "*batch modes"], rotation: Float[Tensor, "*shape 3 3"]
-) -> Float[Tensor, "*out"]:
+def evaluate_so3(coeffs: Float[Tensor, "*batch modes"], rotation: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
     r"""Value of a band-limited function at rotations, :math:`f(R)=\sum_l\sqrt{2l+1}\sum_{mn}c^l_{mn}D^l_{mn}(R)`.
 
     Args:
         coeffs: SO(3) coefficients (``so3_size(lmax)`` of them).
-        rotation: Rotations; leading axes broadcast against ``batch``: (3, 3), (*batch, 3, 3), (*sample, *batch, 3, 3).
+        rotation: Rotations; leading axes broadcast against ``batch``.
 
     Example:
         >>> evaluate_so3(torch.tensor([2.0] + 9 * [0.0]), torch.eye(3))

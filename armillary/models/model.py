@@ -34,7 +34,7 @@ class Model(nn.Module, ABC):
     encoder: Encoder
 
     @abstractmethod
-    def __init__(self, config: Any, encoder: Encoder | None = None) -> None:
+    def __init__(self, config: Any, encoder: Encoder | None = None) -> None:  # noqa: ANN401 - each kind has its own
         super().__init__()
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Model(nn.Module, ABC):
         return model.eval()
 
 
-def read_config(config_type: type, record: dict[str, Any]) -> Any:
+def read_config(config_type: type, record: dict[str, Any]) -> Any:  # noqa: ANN401 - whichever dataclass is given
     """A configuration from JSON values; ValueError names the closest match of an unknown field."""
     known = [field.name for field in fields(config_type)]
     for name in record:

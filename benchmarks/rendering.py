@@ -20,8 +20,8 @@ def measure(backend: str, size: int, png: bool, seconds: float) -> tuple[float, 
     import torch
     from PIL import Image
 
-    from armillary.data.primitive import ball
-    from armillary.data.renderer import Renderer
+    from armillary.data.rendering.renderer import Renderer
+    from armillary.data.shapes.primitive import ball
     from armillary.so3 import random_rotations
 
     torch.set_num_threads(1)

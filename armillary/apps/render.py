@@ -11,9 +11,9 @@ import tyro
 
 from armillary.apps.parse import closest, parse
 from armillary.data import MeshShape, Renderer, SceneSettings, Shape, load_mesh, write_bop
-from armillary.data.mesh import SUFFIXES
-from armillary.data.renderer import Backend
-from armillary.data.solid import SOLIDS, make_solid
+from armillary.data.rendering.renderer import Backend
+from armillary.data.shapes.mesh import SUFFIXES
+from armillary.data.shapes.solid import SOLIDS, make_solid
 from armillary.so3 import SymmetryGroup, rotation_x, rotation_y
 
 # Radius in metres a mesh is scaled to when its unit is not given: about what a hand holds.

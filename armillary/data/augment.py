@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .sample import Batch
-from .store import ImageStore
-from .virtual_camera import VirtualCamera, aim
+from armillary.data.sample import Batch
+from armillary.data.store import ImageStore
+from armillary.data.virtual_camera import VirtualCamera, aim
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .camera import intrinsics_from_focal, pixel_rays
-from .sample import DatasetInfo, Reader, Sample
-from .virtual_camera import VirtualCamera, aim, aim_at_pixel, aim_at_sphere, covering_cone
+from armillary.data.camera import intrinsics_from_focal, pixel_rays
+from armillary.data.sample import DatasetInfo, Reader, Sample
+from armillary.data.virtual_camera import VirtualCamera, aim, aim_at_pixel, aim_at_sphere, covering_cone
 
 # Views looked at per category: the centre's error falls with their square root, decoding time grows with them.
 _VIEWS_PER_CATEGORY = 150

@@ -4,16 +4,16 @@ photos.npz                       posed photographs (photos/posed_npz.py)
 transforms.json, or its folder   NeRF (photos/nerf.py); transforms_train.json, transforms_test.json are splits
 folder with cameras.txt          COLMAP text, also in sparse/ or sparse/0/ (photos/colmap.py)
 poses.csv, or its folder         table of files and quaternions (photos/pose_csv.py)
-folder of scenes 000001, ...     one split of a BOP dataset (bop.py); a folder of such folders is the dataset
+folder of scenes 000001, ...     one split of a BOP dataset (bop/reader.py); a folder of such folders is the dataset
 folder with train/, test/, ...   splits, each any of the above
 """
 
 from difflib import get_close_matches
 from pathlib import Path
 
-from .bop import BopReader, bop_scenes
-from .photos import PosedNpzReader, colmap_model_folder, read_colmap, read_nerf, read_pose_csv
-from .sample import Reader
+from armillary.data.bop.reader import BopReader, bop_scenes
+from armillary.data.photos import PosedNpzReader, colmap_model_folder, read_colmap, read_nerf, read_pose_csv
+from armillary.data.sample import Reader
 
 _FORMATS = (
     "a BOP split (000001/scene_gt.json), transforms.json (NeRF), cameras.txt and images.txt (COLMAP), "

@@ -24,8 +24,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from .framing import estimate_spheres, frame, known_intrinsics
-from .sample import DatasetInfo, Reader, Sample
+from armillary.data.framing import estimate_spheres, frame, known_intrinsics
+from armillary.data.sample import DatasetInfo, Reader, Sample
 
 # More sampled points than 8 x 8 per pixel change a crop by less than its 8-bit rounding.
 _MOST_SUPERSAMPLING = 8

@@ -19,9 +19,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+from armillary.data.camera import pixel_rays
 from armillary.so3 import rotation_z
-
-from .camera import pixel_rays
 
 # Steps of the minimum-cone iteration: its angle is then within about 1/200 of the optimum.
 _CONE_STEPS = 200

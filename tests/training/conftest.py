@@ -3,7 +3,7 @@
 import pytest
 
 from armillary.data import Augmentation, ImageStore, rendered_store
-from armillary.data.solid import make_solid
+from armillary.data.shapes.solid import make_solid
 from armillary.models import HarmonicRegressionConfig
 from armillary.training import TrainConfig
 

@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from armillary.data.photos.posed_photos import Photo, PosedPhotos, pinhole
 from armillary.so3 import quat_wxyz_to_matrix
-
-from .posed_photos import Photo, PosedPhotos, pinhole
 
 # Model: (number of parameters, how many of them are focal lengths).
 _MODELS = {"SIMPLE_PINHOLE": (3, 1), "PINHOLE": (4, 2), "SIMPLE_RADIAL": (4, 1), "RADIAL": (5, 1), "OPENCV": (8, 2)}

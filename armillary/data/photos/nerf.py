@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .posed_photos import Photo, PosedPhotos, pinhole
+from armillary.data.photos.posed_photos import Photo, PosedPhotos, pinhole
 
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
 

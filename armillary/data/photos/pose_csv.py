@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from armillary.data.photos.posed_photos import Photo, PosedPhotos, pinhole
 from armillary.so3 import quat_wxyz_to_matrix
-
-from .posed_photos import Photo, PosedPhotos, pinhole
 
 _QUAT_WXYZ = ("qw", "qx", "qy", "qz")
 _TRANSLATION = ("tx", "ty", "tz")

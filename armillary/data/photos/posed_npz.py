@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..sample import DatasetInfo, Reader, Sample, valid_rotations
+from armillary.data.sample import DatasetInfo, Reader, Sample, valid_rotations
 
 
 class PosedNpzReader(Reader):

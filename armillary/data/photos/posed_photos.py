@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..picture import read_mask, read_picture
-from ..sample import DatasetInfo, Reader, Sample, valid_rotations
+from armillary.data.picture import read_mask, read_picture
+from armillary.data.sample import DatasetInfo, Reader, Sample, valid_rotations
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .mesh import Mesh
-from .view import Drawer, Layers, Views, filter_samples
+from armillary.data.rendering.view import Drawer, Layers, Views, filter_samples
+from armillary.data.shapes.mesh import Mesh
 
 # Limits of what is held at once: about 200 MB at the peak.
 SAMPLES_AT_ONCE = 1 << 21

@@ -2,11 +2,23 @@
 
 import numpy as np
 
+from armillary.data.shapes.mesh import Mesh
+from armillary.data.shapes.primitive import box, cylinder, lathe, rounded_box, tube
+from armillary.data.shapes.zoo.assembly import (
+    FABRICS,
+    METALS,
+    PAINTS,
+    WHITE,
+    WOODS,
+    Assembly,
+    Rng,
+    around,
+    at,
+    pick,
+    shade,
+    turn,
+)
 from armillary.so3 import SymmetryGroup
-
-from ..mesh import Mesh
-from ..primitive import box, cylinder, lathe, rounded_box, tube
-from .assembly import FABRICS, METALS, PAINTS, WHITE, WOODS, Assembly, Rng, around, at, pick, shade, turn
 
 
 def make_chair(rng: Rng) -> Assembly:

@@ -15,10 +15,9 @@ from math import cos, pi, sin, sqrt
 
 import numpy as np
 
+from armillary.data.shapes.mesh import Mesh, merge_meshes
+from armillary.data.shapes.primitive import ball, box, convex, lathe, make_mesh
 from armillary.so3 import SymmetryGroup
-
-from .mesh import Mesh, merge_meshes
-from .primitive import ball, box, convex, lathe, make_mesh
 
 BODY = (0.78, 0.78, 0.8)
 MARK = (0.75, 0.12, 0.1)

@@ -9,10 +9,9 @@ from math import cos, pi, sin
 import numpy as np
 import torch
 
+from armillary.data.shapes.mesh import Mesh, merge_meshes
+from armillary.data.shapes.primitive import Number
 from armillary.so3 import SymmetryGroup
-
-from ..mesh import Mesh, merge_meshes
-from ..primitive import Number
 
 Colour = tuple[Number, Number, Number]
 Rng = np.random.Generator

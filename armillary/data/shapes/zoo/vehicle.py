@@ -4,11 +4,9 @@ from math import pi
 
 import numpy as np
 
-from armillary.so3 import SymmetryGroup
-
-from ..mesh import Mesh
-from ..primitive import Number, Point, ball, box, cylinder, lathe, loft, prism, rounded_box, tube
-from .assembly import (
+from armillary.data.shapes.mesh import Mesh
+from armillary.data.shapes.primitive import Number, Point, ball, box, cylinder, lathe, loft, prism, rounded_box, tube
+from armillary.data.shapes.zoo.assembly import (
     DARK,
     GLASS,
     METALS,
@@ -28,6 +26,7 @@ from .assembly import (
     turn,
     upright,
 )  # fmt: skip
+from armillary.so3 import SymmetryGroup
 
 
 def make_car(rng: Rng) -> Assembly:

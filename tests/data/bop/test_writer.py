@@ -13,7 +13,7 @@ import torch
 from armillary.data import ImageStore, Mesh, MeshShape, SceneSettings, load_mesh, open_dataset, project, rendered_store
 from armillary.data import write_bop as write
 from armillary.data.camera import unproject
-from armillary.data.scene import BLOCK, draw_block
+from armillary.data.rendering.scene import BLOCK, draw_block
 from armillary.so3 import SymmetryGroup
 
 VIEWS = BLOCK + 3
@@ -155,10 +155,10 @@ def test_the_same_command_again_changes_nothing(written):
 
 
 def test_an_interruption_leaves_what_the_same_command_completes(written, tmp_path, monkeypatch):
-    from armillary.data import bop_writer
+    from armillary.data.bop import writer
 
     folder, calls = tmp_path / "set", []
-    render_block = bop_writer.render_block
+    render_block = writer.render_block
 
     def interrupted(*arguments):
         calls.append(arguments)
@@ -166,7 +166,7 @@ def test_an_interruption_leaves_what_the_same_command_completes(written, tmp_pat
             raise KeyboardInterrupt
         return render_block(*arguments)
 
-    monkeypatch.setattr(bop_writer, "render_block", interrupted)
+    monkeypatch.setattr(writer, "render_block", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_bop(folder, normals=True)
     monkeypatch.undo()
@@ -179,16 +179,16 @@ def test_an_interruption_leaves_what_the_same_command_completes(written, tmp_pat
 
 
 def test_what_an_interrupted_scene_lists_is_there(tmp_path, monkeypatch):
-    from armillary.data import bop_writer
+    from armillary.data.bop import writer
 
-    write_png = bop_writer._write_png
+    write_png = writer._write_png
 
     def failing(files, array):
         if files[0].name.startswith("000034"):
             raise OSError(errno.EIO, "input/output error", str(files[0]))
         write_png(files, array)
 
-    monkeypatch.setattr(bop_writer, "_write_png", failing)
+    monkeypatch.setattr(writer, "_write_png", failing)
     with pytest.raises(OSError, match="input/output"):
         write_bop(tmp_path / "set")
     listed = json.loads((tmp_path / "set" / "train" / "000001" / "scene_gt.json").read_text())

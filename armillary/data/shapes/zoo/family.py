@@ -6,12 +6,12 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from ..solid import Solid
-from .assembly import Assembly, Rng, assemble
-from .furniture import make_bed, make_bookshelf, make_chair, make_sofa, make_table
-from .hardware import make_bolt, make_gear, make_hammer, make_nut, make_spanner
-from .interior import make_bottle, make_goblet, make_lamp, make_monitor, make_mug, make_teapot
-from .vehicle import make_aeroplane, make_boat, make_car, make_rocket, make_satellite
+from armillary.data.shapes.solid import Solid
+from armillary.data.shapes.zoo.assembly import Assembly, Rng, assemble
+from armillary.data.shapes.zoo.furniture import make_bed, make_bookshelf, make_chair, make_sofa, make_table
+from armillary.data.shapes.zoo.hardware import make_bolt, make_gear, make_hammer, make_nut, make_spanner
+from armillary.data.shapes.zoo.interior import make_bottle, make_goblet, make_lamp, make_monitor, make_mug, make_teapot
+from armillary.data.shapes.zoo.vehicle import make_aeroplane, make_boat, make_car, make_rocket, make_satellite
 
 FAMILIES: dict[str, Callable[[Rng], Assembly]] = {
     "aeroplane": make_aeroplane,

@@ -4,11 +4,24 @@ from math import pi
 
 import numpy as np
 
+from armillary.data.shapes.mesh import merge_meshes
+from armillary.data.shapes.primitive import Point, ball, box, cylinder, lathe, rounded_box, tube
+from armillary.data.shapes.zoo.assembly import (
+    DARK,
+    FABRICS,
+    GLASS,
+    METALS,
+    PAINTS,
+    WHITE,
+    WOODS,
+    Assembly,
+    Rng,
+    at,
+    pick,
+    shade,
+    turn,
+)
 from armillary.so3 import SymmetryGroup
-
-from ..mesh import merge_meshes
-from ..primitive import Point, ball, box, cylinder, lathe, rounded_box, tube
-from .assembly import DARK, FABRICS, GLASS, METALS, PAINTS, WHITE, WOODS, Assembly, Rng, at, pick, shade, turn
 
 
 def make_lamp(rng: Rng) -> Assembly:

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from .lighting import Lights
-from .mesh import Mesh
+from armillary.data.rendering.lighting import Lights
+from armillary.data.shapes.mesh import Mesh
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from math import pi
 
 import numpy as np
 
+from armillary.data.shapes.mesh import Mesh
+from armillary.data.shapes.primitive import Number, Point, box, cylinder, lathe, loft, make_mesh, prism, rounded_box
+from armillary.data.shapes.zoo.assembly import METALS, PAINTS, WOODS, Assembly, Rng, at, pick, shade, turn, upright
 from armillary.so3 import SymmetryGroup
-
-from ..mesh import Mesh
-from ..primitive import Number, Point, box, cylinder, lathe, loft, make_mesh, prism, rounded_box
-from .assembly import METALS, PAINTS, WOODS, Assembly, Rng, at, pick, shade, turn, upright
 
 
 def make_bolt(rng: Rng) -> Assembly:

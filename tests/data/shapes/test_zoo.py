@@ -5,8 +5,8 @@ import functools
 import pytest
 import torch
 
-from armillary.data.renderer import Renderer
-from armillary.data.zoo import FAMILIES, make_shape
+from armillary.data.rendering.renderer import Renderer
+from armillary.data.shapes.zoo import FAMILIES, make_shape
 from armillary.so3 import random_rotations
 
 SEEDS = (0, 1)

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .atomic import write_atomically
-from .mesh import Mesh
-from .scene import Shape
+from armillary.data.atomic import write_atomically
+from armillary.data.shapes.mesh import Mesh
+from armillary.data.shapes.shape import Shape
 
 _MM = 1e3
 

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from .lighting import Lights, studio_lights
-from .mesh import Mesh
-from .render_egl import EglBackend, ForkedError
-from .render_torch import TorchBackend
-from .view import Drawer, Views, depth_range
+from armillary.data.rendering.egl import EglBackend, ForkedError
+from armillary.data.rendering.lighting import Lights, studio_lights
+from armillary.data.rendering.rasteriser import TorchBackend
+from armillary.data.rendering.view import Drawer, Views, depth_range
+from armillary.data.shapes.mesh import Mesh
 
 Backend = Literal["auto", "egl", "torch"]
 

@@ -7,59 +7,23 @@ it. Views are drawn in blocks of fixed size, one random generator per block, so 
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from armillary.so3 import SymmetryGroup, random_rotations
-
-from .camera import intrinsics_from_fov
-from .lighting import BackgroundKind, Lights, random_backgrounds, random_lights, studio_lights
-from .mesh import Mesh
-from .renderer import Frames, Renderer
+from armillary.data.camera import intrinsics_from_fov
+from armillary.data.rendering.lighting import BackgroundKind, Lights, random_backgrounds, random_lights, studio_lights
+from armillary.data.rendering.renderer import Frames, Renderer
+from armillary.data.shapes.mesh import Mesh
+from armillary.so3 import random_rotations
 
 # Views per block: large enough for the renderer to batch, small enough that a lost block costs little.
 BLOCK = 32
 
 LightKind = Literal["studio", "random"]
-
-
-@runtime_checkable
-class Shape(Protocol):
-    """Anything with a name, a mesh and a symmetry group: a solid, a member of the zoo, a loaded mesh."""
-
-    @property
-    def name(self) -> str:
-        """Category."""
-        ...
-
-    @property
-    def mesh(self) -> Mesh:
-        """Surface, metres."""
-        ...
-
-    @property
-    def symmetry(self) -> SymmetryGroup:
-        """Group of the object frame under which the shape looks the same."""
-        ...
-
-
-@dataclass(frozen=True)
-class MeshShape:
-    """A mesh with a name and, if it has one, a symmetry.
-
-    Example:
-        >>> square = Mesh(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]]))
-        >>> MeshShape("sail", square).symmetry.order
-        1
-    """
-
-    name: str
-    mesh: Mesh
-    symmetry: SymmetryGroup = SymmetryGroup.trivial()
 
 
 @dataclass(frozen=True)

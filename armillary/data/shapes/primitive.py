@@ -8,7 +8,7 @@ from math import pi
 import numpy as np
 import torch
 
-from .mesh import Mesh, smooth
+from armillary.data.shapes.mesh import Mesh, smooth
 
 # Spelled out because the type checker of the tests takes int and float apart.
 Number = float | int

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mesh import Mesh
-from .view import Drawer, Layers, Views, filter_samples, view_table
+from armillary.data.rendering.view import Drawer, Layers, Views, filter_samples, view_table
+from armillary.data.shapes.mesh import Mesh
 
 # Samples of one framebuffer (16 tiles of 128 px with antialiasing); larger ones were no faster and take more memory.
 ATLAS_SAMPLES = 1 << 20

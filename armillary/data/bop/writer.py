@@ -28,12 +28,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .atomic import remove_temporaries, write_atomically
-from .bop import read_json
-from .bop_model import write_models
-from .mesh import Mesh
-from .renderer import Backend, Frames, Renderer
-from .scene import BLOCK, SceneSettings, Shape, ViewBlock, draw_block, render_block
+from armillary.data.atomic import remove_temporaries, write_atomically
+from armillary.data.bop.model import write_models
+from armillary.data.bop.reader import read_json
+from armillary.data.rendering.renderer import Backend, Frames, Renderer
+from armillary.data.rendering.scene import BLOCK, SceneSettings, ViewBlock, draw_block, render_block
+from armillary.data.shapes.mesh import Mesh
+from armillary.data.shapes.shape import Shape
 
 _MM = 1e3
 # Scene files are rewritten this often (seconds) while views are added; views since then are rendered again on resuming.

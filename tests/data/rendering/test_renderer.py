@@ -6,12 +6,12 @@ import pickle
 import pytest
 import torch
 
-from armillary.data.lighting import Lights, random_backgrounds, random_lights, studio_lights
-from armillary.data.mesh import Mesh, merge_meshes, smooth
-from armillary.data.primitive import ball, box, cylinder
-from armillary.data.renderer import Renderer
-from armillary.data.solid import make_solid
-from armillary.data.zoo import make_shape
+from armillary.data.rendering.lighting import Lights, random_backgrounds, random_lights, studio_lights
+from armillary.data.rendering.renderer import Renderer
+from armillary.data.shapes.mesh import Mesh, merge_meshes, smooth
+from armillary.data.shapes.primitive import ball, box, cylinder
+from armillary.data.shapes.solid import make_solid
+from armillary.data.shapes.zoo import make_shape
 from armillary.so3 import random_rotations
 
 HEIGHT, WIDTH = 40, 56
@@ -272,7 +272,7 @@ def test_a_process_forked_after_drawing_falls_back_to_torch(monkeypatch):
     import os
 
     process = os.getpid()
-    monkeypatch.setattr("armillary.data.renderer.os.getpid", lambda: process + 1)
+    monkeypatch.setattr("armillary.data.rendering.renderer.os.getpid", lambda: process + 1)
     renderer = Renderer(16, "auto")
     assert renderer.backend == "torch" and "forked" in renderer.note and "spawn" in renderer.note
 

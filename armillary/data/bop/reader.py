@@ -24,10 +24,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from armillary.data.picture import picture_files, read_mask, read_picture
+from armillary.data.sample import DatasetInfo, Reader, Sample, valid_rotations
 from armillary.so3 import SymmetryGroup
-
-from .picture import picture_files, read_mask, read_picture
-from .sample import DatasetInfo, Reader, Sample, valid_rotations
 
 _MM = 1e-3
 # Less of an object than this is no fair picture of its rotation (BOP's own limit for test targets is also 0.1).

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import torch
 from tqdm import tqdm
 
-from .lighting import BackgroundKind
-from .renderer import Backend, Renderer
-from .sample import DatasetInfo
-from .scene import BLOCK, LightKind, SceneSettings, Shape, draw_block, render_block
-from .store import ImageStore
+from armillary.data.rendering.lighting import BackgroundKind
+from armillary.data.rendering.renderer import Backend, Renderer
+from armillary.data.rendering.scene import BLOCK, LightKind, SceneSettings, draw_block, render_block
+from armillary.data.sample import DatasetInfo
+from armillary.data.shapes.shape import Shape
+from armillary.data.store import ImageStore
 
 
 def rendered_store(

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from armillary.data.mesh import GREY, Mesh, load_mesh, merge_meshes, smooth
-from armillary.data.primitive import ball, box, cylinder, loft, prism, rounded_box, tube
+from armillary.data.shapes.mesh import GREY, Mesh, load_mesh, merge_meshes, smooth
+from armillary.data.shapes.primitive import ball, box, cylinder, loft, prism, rounded_box, tube
 from armillary.so3 import random_rotations
 
 # Vertices are float32 and meshes are of unit size.

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from armillary.data.primitive import Mesh
-from armillary.data.renderer import Renderer
-from armillary.data.solid import SOLIDS, make_solid
+from armillary.data.rendering.renderer import Renderer
+from armillary.data.shapes.primitive import Mesh
+from armillary.data.shapes.solid import SOLIDS, make_solid
 from armillary.so3 import random_rotations
 
 POLYHEDRA = {"tet": 12, "cube": 24, "icosa": 60}

@@ -1,11 +1,13 @@
 """Gradient and Hessian along the group are those of finite differences and of autograd."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from armillary.harmonics import derivative_coeffs, evaluate_so3, expand_so3, so3_size
-from armillary.harmonics.derivative import generators
+from armillary.harmonics.derivative import downward_curvature, generators
 from armillary.so3 import exp, random_rotations
 
 
@@ -71,3 +73,24 @@ def test_batches_have_their_own_points(batch: tuple[int, ...], generator: torch.
     expansion = expand_so3(derivative_coeffs(coeffs), R)
     assert expansion.value.shape == (*batch, 5)
     assert expansion.gradient.shape == (*batch, 5, 3) and expansion.hessian.shape == (*batch, 5, 3, 3)
+
+
+@pytest.mark.parametrize("lmax", [1, 3, 6])
+def test_downward_curvature_is_the_least_eigenvalue_to_its_margin(lmax: int, generator: torch.Generator) -> None:
+    coeffs = torch.randn(4, so3_size(lmax), generator=generator, dtype=torch.float64)
+    # Smooth functions too: their high degrees fade.
+    fade = [math.exp(-l / 2) for l in range(lmax + 1) for _ in range((2 * l + 1) ** 2)]
+    coeffs = torch.cat([coeffs, coeffs * torch.tensor(fade, dtype=torch.float64)])
+    R = random_rotations(4000, generator=generator, dtype=torch.float64).expand(8, -1, 3, 3)
+    least = -torch.linalg.eigvalsh(expand_so3(derivative_coeffs(coeffs), R).hessian)[..., 0].amin(-1)
+    claimed = downward_curvature(coeffs)
+    # CURVATURE_MARGIN in distributions/adaptive_grid.py is 1.25.
+    assert (least <= 1.15 * claimed).all()
+    assert (claimed <= 1.5 * least).all()
+
+
+def test_curvature_of_the_trace_is_two_to_the_margin() -> None:
+    # Along a geodesic through the identity trace(R) = 1 + 2 cos t. The identity lies between the nodes.
+    coeffs = torch.zeros(1, 10, dtype=torch.float64)
+    coeffs[:, [1, 5, 9]] = 1 / math.sqrt(3)
+    assert 2 / 1.15 < downward_curvature(coeffs).item() <= 2 + 1e-12

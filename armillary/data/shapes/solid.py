@@ -8,7 +8,6 @@ Reference: Implicit-PDF (Murphy et al., 2021), section 4.1, https://arxiv.org/ab
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import combinations
 from math import cos, pi, sin, sqrt
@@ -17,6 +16,7 @@ import numpy as np
 
 from armillary.data.shapes.mesh import Mesh, merge_meshes
 from armillary.data.shapes.primitive import ball, box, convex, lathe, make_mesh
+from armillary.data.shapes.shape import Shape
 from armillary.so3 import SymmetryGroup
 
 BODY = (0.78, 0.78, 0.8)
@@ -27,32 +27,18 @@ LIFT = 1e-3
 SEGMENTS = 128
 
 
-@dataclass(frozen=True)
-class Solid:
-    """A mesh, its name and the rotations g for which poses R and R @ g look alike.
-
-    Example:
-        >>> make_solid("cube").symmetry.order
-        24
-    """
-
-    mesh: Mesh
-    symmetry: SymmetryGroup
-    name: str
-
-
-def make_tet() -> Solid:
+def make_tet() -> Shape:
     """Regular tetrahedron with corners (1, 1, 1), (1, -1, -1), ...; group T."""
-    return Solid(_tetrahedron().coloured(BODY), SymmetryGroup.tetrahedral(), "tet")
+    return Shape("tet", _tetrahedron().coloured(BODY), SymmetryGroup.tetrahedral())
 
 
-def make_cube() -> Solid:
+def make_cube() -> Shape:
     """Cube with faces across x, y and z; group O."""
     edge = 2 / sqrt(3)
-    return Solid(box((edge, edge, edge)).coloured(BODY), SymmetryGroup.octahedral(), "cube")
+    return Shape("cube", box((edge, edge, edge)).coloured(BODY), SymmetryGroup.octahedral())
 
 
-def make_icosa() -> Solid:
+def make_icosa() -> Shape:
     """Regular icosahedron with corners (0, ±1, ±golden ratio) and cyclic; group I."""
     golden = (1 + sqrt(5)) / 2
     corner = [(0.0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]
@@ -62,24 +48,24 @@ def make_icosa() -> Solid:
         if all(np.linalg.norm(vertices[i] - vertices[j]) < 2.1 for i, j in combinations(triple, 2))
     ]  # fmt: skip
     mesh = convex(vertices / sqrt(1 + golden**2), np.array(faces))
-    return Solid(mesh.coloured(BODY), SymmetryGroup.icosahedral(), "icosa")
+    return Shape("icosa", mesh.coloured(BODY), SymmetryGroup.icosahedral())
 
 
-def make_cone() -> Solid:
+def make_cone() -> Shape:
     """Cone about z, tip up, as high as its base is wide; group C_inf."""
     # Tip and base circle lie on the unit sphere: with base at z = -h the height 1 + h equals the width 2 sqrt(1 - h^2).
     base = 3 / 5
     width = sqrt(1 - base**2)
     mesh = lathe([(0, -base), (width, -base), (0, 1)], SEGMENTS)
-    return Solid(mesh.coloured(BODY), SymmetryGroup.axial(), "cone")
+    return Shape("cone", mesh.coloured(BODY), SymmetryGroup.axial())
 
 
-def make_cyl() -> Solid:
+def make_cyl() -> Shape:
     """Cylinder about z, as high as wide; group D_inf."""
-    return Solid(_cylinder().coloured(BODY), SymmetryGroup.dihedral_axial(), "cyl")
+    return Shape("cyl", _cylinder().coloured(BODY), SymmetryGroup.dihedral_axial())
 
 
-def make_sphere_marked() -> Solid:
+def make_sphere_marked() -> Shape:
     """Sphere with an X and a dot beside it around +z; trivial group."""
     planar, faces = _mark_x(0.55, 0.13)
     angle = np.linalg.norm(planar, axis=1)
@@ -87,29 +73,29 @@ def make_sphere_marked() -> Solid:
     points = np.concatenate([sideways, np.cos(angle)[:, None]], axis=1)
     mark = make_mesh(points * (1 + LIFT), faces, points[faces])
     mesh = merge_meshes([ball(1.0, rings=48, segments=96).coloured(BODY), mark.coloured(MARK)])
-    return Solid(mesh, SymmetryGroup.trivial(), "sphX")
+    return Shape("sphX", mesh, SymmetryGroup.trivial())
 
 
-def make_cylinder_marked() -> Solid:
+def make_cylinder_marked() -> Shape:
     """Cylinder with a dot beside the centre of its upper end; trivial group."""
     planar, faces = _disc(0.16, (0.4, 0.0))
     height = np.full((len(planar), 1), 1 / sqrt(2) + LIFT)
     dot = make_mesh(np.concatenate([planar, height], axis=1), faces)
     mesh = merge_meshes([_cylinder().coloured(BODY), dot.coloured(MARK)])
-    return Solid(mesh, SymmetryGroup.trivial(), "cylO")
+    return Shape("cylO", mesh, SymmetryGroup.trivial())
 
 
-def make_tet_marked() -> Solid:
+def make_tet_marked() -> Shape:
     """Tetrahedron with an X and a dot on the face across from (1, 1, 1); trivial group."""
     planar, faces = _mark_x(0.42, 0.1)
     normal = -np.ones(3) / sqrt(3)
     right = np.array([1, -1, 0]) / sqrt(2)
     points = planar @ np.stack([right, np.cross(normal, right)]) + normal * (1 / 3 + LIFT)
     mesh = merge_meshes([_tetrahedron().coloured(BODY), make_mesh(points, faces).coloured(MARK)])
-    return Solid(mesh, SymmetryGroup.trivial(), "tetX")
+    return Shape("tetX", mesh, SymmetryGroup.trivial())
 
 
-SOLIDS: dict[str, Callable[[], Solid]] = {
+SOLIDS: dict[str, Callable[[], Shape]] = {
     "tet": make_tet,
     "cube": make_cube,
     "icosa": make_icosa,
@@ -121,8 +107,13 @@ SOLIDS: dict[str, Callable[[], Solid]] = {
 }
 
 
-def make_solid(name: str) -> Solid:
-    """The solid of this name: tet, cube, icosa, cone, cyl, sphX, cylO or tetX."""
+def make_solid(name: str) -> Shape:
+    """The solid of this name: tet, cube, icosa, cone, cyl, sphX, cylO or tetX.
+
+    Example:
+        >>> make_solid("cube").symmetry.order
+        24
+    """
     if name not in SOLIDS:
         close = get_close_matches(name, SOLIDS, n=1) or ["tet"]
         raise ValueError(f"expected a solid among {', '.join(SOLIDS)}, got '{name}'; did you mean '{close[0]}'?")

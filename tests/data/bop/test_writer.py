@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 import torch
 
-from armillary.data import ImageStore, Mesh, MeshShape, SceneSettings, load_mesh, open_dataset, project, rendered_store
+from armillary.data import ImageStore, Mesh, SceneSettings, Shape, load_mesh, open_dataset, project, rendered_store
 from armillary.data import write_bop as write
 from armillary.data.camera import unproject
 from armillary.data.rendering.scene import BLOCK, draw_block
@@ -27,8 +27,8 @@ def box(x: float, y: float, z: float) -> Mesh:
 
 
 SHAPES = (
-    MeshShape("brick", box(0.3, 0.2, 0.1), SymmetryGroup.dihedral(2)),
-    MeshShape("beam", box(1.0, 0.1, 0.1)),
+    Shape("brick", box(0.3, 0.2, 0.1), SymmetryGroup.dihedral(2)),
+    Shape("beam", box(1.0, 0.1, 0.1)),
 )
 
 
@@ -204,7 +204,7 @@ def test_what_an_interrupted_scene_lists_is_there(tmp_path, monkeypatch):
         ({"settings": SceneSettings(size=32, fov_deg=40.0, seed=9)}, "expected seed 0 as when it was begun, got 9"),
         ({"settings": SceneSettings(size=64, fov_deg=40.0)}, "expected size 32 .* got 64"),
         ({"shapes": SHAPES[:1]}, r"expected shapes \(2 of them\) .* got 1"),
-        ({"shapes": (SHAPES[0], MeshShape("beam", box(1.0, 0.1, 0.2)))}, "expected shapes beam .* got beam"),
+        ({"shapes": (SHAPES[0], Shape("beam", box(1.0, 0.1, 0.2)))}, "expected shapes beam .* got beam"),
     ],
 )
 def test_another_command_on_the_same_folder_is_refused(written, options, message):
@@ -253,7 +253,7 @@ def test_a_second_split_shares_the_models(written, tmp_path):
 
 
 def test_deep_objects_fit_sixteen_bits(tmp_path):
-    large = MeshShape("hangar", box(300.0, 200.0, 100.0))
+    large = Shape("hangar", box(300.0, 200.0, 100.0))
     split = write_bop(tmp_path / "set", shapes=[large], views_per_shape=1)
     camera = json.loads((split / "000001" / "scene_camera.json").read_text())["0"]
     depth = np.asarray(PIL.Image.open(split / "000001" / "depth" / "000000.png")).astype(np.float64)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from armillary.data.shapes.solid import Solid
+from armillary.data.shapes.shape import Shape
 from armillary.data.shapes.zoo.assembly import Assembly, Rng, assemble
 from armillary.data.shapes.zoo.furniture import make_bed, make_bookshelf, make_chair, make_sofa, make_table
 from armillary.data.shapes.zoo.hardware import make_bolt, make_gear, make_hammer, make_nut, make_spanner
@@ -38,7 +38,7 @@ FAMILIES: dict[str, Callable[[Rng], Assembly]] = {
 }
 
 
-def make_shape(family: str, seed: int = 0) -> Solid:
+def make_shape(family: str, seed: int = 0) -> Shape:
     """A member of a family; the same seed gives the same mesh.
 
     All members are aligned (z up, front towards +x), centred, and scaled to a bounding radius of 1 m, so that one
@@ -54,4 +54,4 @@ def make_shape(family: str, seed: int = 0) -> Solid:
         raise ValueError(f"expected a family among {', '.join(FAMILIES)}, got '{family}'; did you mean '{close[0]}'?")
     rng = np.random.default_rng([zlib.crc32(family.encode()), seed])
     assembly = FAMILIES[family](rng)
-    return Solid(assemble(assembly), assembly.symmetry, family)
+    return Shape(family, assemble(assembly), assembly.symmetry)

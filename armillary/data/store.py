@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from armillary.data.framing import estimate_spheres, frame, known_intrinsics
+from armillary.data.record import read_json
 from armillary.data.sample import DatasetInfo, Reader, Sample
 
 # More sampled points than 8 x 8 per pixel change a crop by less than its 8-bit rounding.
@@ -137,10 +138,7 @@ class ImageStore:
     @classmethod
     def load(cls, folder: Path) -> "ImageStore":
         """Open a store that `save` or `from_reader(folder=...)` wrote; its images stay on disk until used."""
-        record_file = folder / "info.json"
-        if not record_file.is_file():
-            raise FileNotFoundError(f"{record_file}: expected a finished image store, got none; build it again")
-        record = json.loads(record_file.read_text())
+        record = read_json(folder / "info.json", "build the image store again")
         # Copy on write: torch wants writable memory, and the file stays as it is.
         images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
         with np.load(folder / "labels.npz") as labels:

@@ -111,7 +111,7 @@ def test_a_store_survives_the_disk(tmp_path):
             assert torch.equal(getattr(loaded, name), getattr(store, name)), name
         assert loaded.names == store.names and loaded.info.to_json() == store.info.to_json()
     (tmp_path / "a" / "info.json").unlink()
-    with pytest.raises(FileNotFoundError, match="build it again"):
+    with pytest.raises(FileNotFoundError, match="build the image store again"):
         ImageStore.load(tmp_path / "a")
 
 

@@ -1,10 +1,11 @@
-"""The models folder of a BOP dataset: surfaces as PLY and models_info.json, in millimetres.
+"""The models folder of a BOP dataset, read and written: surfaces as PLY and models_info.json, in millimetres.
 
 Besides BOP's own keys (diameter, box, symmetries) an object's entry holds its category, ``name``, and its smallest
 bounding sphere, ``sphere_centre`` and ``sphere_radius``; other readers ignore them.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.data.atomic import write_atomically
+from armillary.data.record import read_json
+from armillary.data.sample import DatasetInfo
 from armillary.data.shapes.mesh import Mesh
 from armillary.data.shapes.shape import Shape
+from armillary.so3 import SymmetryGroup
 
-_MM = 1e3
+MM_PER_METRE = 1e3
 
 
 def write_models(folder: Path, shapes: Sequence[Shape]) -> None:
@@ -27,16 +31,16 @@ def write_models(folder: Path, shapes: Sequence[Shape]) -> None:
         file = folder / f"obj_{number:06d}.ply"
         if not file.is_file():
             write_atomically(file, _ply(shape.mesh))
-        low, high = shape.mesh.vertices.amin(0) * _MM, shape.mesh.vertices.amax(0) * _MM
+        low, high = shape.mesh.vertices.amin(0) * MM_PER_METRE, shape.mesh.vertices.amax(0) * MM_PER_METRE
         centre, radius = shape.mesh.bounding_sphere()
         info[str(number)] = {
-            "diameter": _diameter(shape.mesh) * _MM,
+            "diameter": _diameter(shape.mesh) * MM_PER_METRE,
             **{f"min_{axis}": low[index].item() for index, axis in enumerate("xyz")},
             **{f"size_{axis}": (high - low)[index].item() for index, axis in enumerate("xyz")},
             **shape.symmetry.to_bop(),
             "name": shape.name,
-            "sphere_centre": (centre * _MM).tolist(),
-            "sphere_radius": radius * _MM,
+            "sphere_centre": (centre * MM_PER_METRE).tolist(),
+            "sphere_radius": radius * MM_PER_METRE,
         }
     write_atomically(folder / "models_info.json", json.dumps(info, indent=1).encode())
 
@@ -60,7 +64,7 @@ def _extreme_points(points: Float[Tensor, "points 3"]) -> Float[Tensor, "corners
 def _ply(mesh: Mesh) -> bytes:
     """Binary PLY in millimetres with vertex colours."""
     vertices = np.zeros(len(mesh.vertices), dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
-    vertices["xyz"] = mesh.vertices.numpy() * _MM
+    vertices["xyz"] = mesh.vertices.numpy() * MM_PER_METRE
     vertices["rgb"] = (mesh.vertex_colours.numpy() * 255).round()
     faces = np.zeros(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.faces.numpy()
@@ -68,3 +72,47 @@ def _ply(mesh: Mesh) -> bytes:
     header += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
     header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
     return "\n".join(header).encode() + vertices.tobytes() + faces.tobytes()
+
+
+def read_models(split_folder: Path, object_ids: list[int]) -> tuple[DatasetInfo, dict[int, int]]:
+    """The info of a split's dataset and the category of each object id; objects of one name share a category."""
+    places = [
+        root / name for root in (split_folder.parent, split_folder) for name in ("models", "models_eval", "models_cad")
+    ]
+    file = next((place / "models_info.json" for place in places if (place / "models_info.json").is_file()), None)
+    models = {} if file is None else read_json(file, "restore it from the dataset's models archive")
+    missing = [object_id for object_id in object_ids if str(object_id) not in models]
+    if file is not None and missing:
+        raise ValueError(f"{file}: expected object {missing[0]} of {split_folder.name}, got no entry; restore the file")
+    entries = {object_id: models.get(str(object_id), {}) for object_id in object_ids}
+    named = {object_id: entry.get("name", f"obj_{object_id:06d}") for object_id, entry in entries.items()}
+    categories = list(dict.fromkeys(named.values()))
+    category = {object_id: categories.index(name) for object_id, name in named.items()}
+    first = {category[object_id]: object_id for object_id in reversed(object_ids)}
+    symmetries = tuple(SymmetryGroup.from_bop(entries[first[index]]) for index in range(len(categories)))
+    name = split_folder.resolve().parent.name
+    if file is None:
+        return DatasetInfo(name, tuple(categories), symmetries), category
+    spheres = [
+        max(
+            (_sphere(entries[object_id]) for object_id in object_ids if category[object_id] == index),
+            key=lambda sphere: sphere[1],
+        )
+        for index in range(len(categories))
+    ]
+    centres = torch.stack([centre for centre, _ in spheres]) / MM_PER_METRE
+    radii = torch.tensor([radius for _, radius in spheres]) / MM_PER_METRE
+    return DatasetInfo(name, tuple(categories), symmetries, centres, radii), category
+
+
+def _sphere(entry: dict) -> tuple[Float[Tensor, "3"], float]:
+    """A sphere around the object, mm: the one our writer states, else from box and diameter.
+
+    A set of diameter D fits a ball of radius sqrt(3/8) D (Jung's theorem), a box a ball of half its diagonal.
+    """
+    if "sphere_radius" in entry:
+        return torch.tensor(entry["sphere_centre"], dtype=torch.float32), float(entry["sphere_radius"])
+    low = torch.tensor([entry[f"min_{axis}"] for axis in "xyz"], dtype=torch.float64)
+    size = torch.tensor([entry[f"size_{axis}"] for axis in "xyz"], dtype=torch.float64)
+    radius = min(size.norm().item() / 2, math.sqrt(3 / 8) * entry["diameter"])
+    return (low + size / 2).float(), radius

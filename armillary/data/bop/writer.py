@@ -29,14 +29,13 @@ import numpy as np
 from tqdm import tqdm
 
 from armillary.data.atomic import remove_temporaries, write_atomically
-from armillary.data.bop.model import write_models
-from armillary.data.bop.reader import read_json
+from armillary.data.bop.model import MM_PER_METRE, write_models
+from armillary.data.record import read_json
 from armillary.data.rendering.renderer import Backend, Frames, Renderer
 from armillary.data.rendering.scene import BLOCK, SceneSettings, ViewBlock, draw_block, render_block
 from armillary.data.shapes.mesh import Mesh
 from armillary.data.shapes.shape import Shape
 
-_MM = 1e3
 # Scene files are rewritten this often (seconds) while views are added; views since then are rendered again on resuming.
 _SAVE_INTERVAL = 5.0
 _SCENE_FILES = ("scene_gt", "scene_camera", "scene_gt_info")
@@ -194,7 +193,7 @@ class _Scene:
             self.annotations["scene_gt"][key] = [
                 {
                     "cam_R_m2c": views.rotations[offset].double().flatten().tolist(),
-                    "cam_t_m2c": (views.translations[offset].double() * _MM).tolist(),
+                    "cam_t_m2c": (views.translations[offset].double() * MM_PER_METRE).tolist(),
                     "obj_id": self.number + 1,
                 }
             ]
@@ -204,7 +203,7 @@ class _Scene:
 
 def _pictures(frames: Frames, depth_scale: float, kinds: tuple[str, ...]) -> dict[str, np.ndarray]:
     """What the files hold, by kind; "mask" stands for both masks, which are the same without occlusion."""
-    depth = (frames.depth * (_MM / depth_scale)).round().clamp(0, 65535)
+    depth = (frames.depth * (MM_PER_METRE / depth_scale)).round().clamp(0, 65535)
     pictures = {
         "rgb": frames.rgb.cpu().numpy(),
         "mask": frames.mask.cpu().numpy().astype(np.uint8) * 255,
@@ -246,7 +245,7 @@ def _write_png(files: list[Path], array: np.ndarray) -> None:
 def _depth_scale(radius: float, settings: SceneSettings) -> float:
     """Millimetres per unit of a depth map: 0.1, or more where the farthest point would not fit 16 bits."""
     tangent = settings.fill / (1 + settings.fill_jitter) * math.tan(math.radians(settings.fov_deg) / 2)
-    farthest = (radius * math.sqrt(1 + tangent**-2) + radius) * _MM
+    farthest = (radius * math.sqrt(1 + tangent**-2) + radius) * MM_PER_METRE
     return max(0.1, farthest / 65000)
 
 

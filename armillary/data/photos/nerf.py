@@ -15,7 +15,6 @@ from this format's (0.5, 0.5) at the centre of the top-left pixel to (0, 0). Len
 with a warning.
 """
 
-import json
 import math
 import warnings
 from pathlib import Path
@@ -23,20 +22,16 @@ from pathlib import Path
 import numpy as np
 
 from armillary.data.photos.posed_photos import Photo, PosedPhotos, pinhole
+from armillary.data.record import read_json
 
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
 
 
 def read_nerf(path: Path) -> PosedPhotos:
     """The photographs that a transforms.json lists."""
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: expected a transforms.json, got no such file; check the path") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected JSON, got '{error}'; correct the file") from error
-    if not isinstance(record, dict) or not isinstance(record.get("frames"), list):
-        raise ValueError(f"{path}: expected an object with a list 'frames', got none; see NeRF's transforms.json")
+    record = read_json(path, "check the path, and see NeRF's transforms.json")
+    if not isinstance(record.get("frames"), list):
+        raise ValueError(f"{path}: expected a list 'frames', got none; see NeRF's transforms.json")
     if any(record.get(key) or any(frame.get(key) for frame in record["frames"]) for key in ("k1", "k2", "p1", "p2")):
         warnings.warn(f"{path}: lens distortion is ignored; undistort the photographs first", stacklevel=2)
     return PosedPhotos([_photo(path, record, frame, number) for number, frame in enumerate(record["frames"])], path)

@@ -132,7 +132,7 @@ class Assessment:
         middle = spread_over(len(order), SHOWN)
         pictures = [
             Picture("Errors", histogram_png(by_category)),
-            self._sheet("Typical views", TYPICAL, predictions, error, order[middle]),
+            self._sheet("Typical views", f"{TYPICAL} {READING}", predictions, error, order[middle]),
             self._sheet("Best views", "Highest log-likelihood.", predictions, error, order[:SHOWN]),
             self._sheet("Worst views", "Lowest log-likelihood.", predictions, error, order.flip(0)[:SHOWN]),
         ]
@@ -142,7 +142,7 @@ class Assessment:
 
     def _sheet(self, title: str, note: str, predictions: Predictions, error: Tensor, chosen: Tensor) -> Picture:
         panels = [self._panel(int(index), predictions, error) for index in chosen]
-        return Picture(title, sheet_png(panels), f"{note} {READING}")
+        return Picture(title, sheet_png(panels), note)
 
     def _panel(self, index: int, predictions: Predictions, error: Float[Tensor, " views"]) -> Panel:
         batch = self._batch(torch.tensor([index]))

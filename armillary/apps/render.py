@@ -10,10 +10,20 @@ import torch
 import tyro
 
 from armillary.apps.parse import closest, parse
-from armillary.data import MeshShape, Renderer, SceneSettings, Shape, load_mesh, write_bop
+from armillary.data import (
+    FAMILIES,
+    SOLIDS,
+    MeshShape,
+    Renderer,
+    SceneSettings,
+    Shape,
+    load_mesh,
+    make_shape,
+    make_solid,
+    write_bop,
+)
 from armillary.data.rendering.renderer import Backend
 from armillary.data.shapes.mesh import SUFFIXES
-from armillary.data.shapes.solid import SOLIDS, make_solid
 from armillary.so3 import SymmetryGroup, rotation_x, rotation_y
 
 # Radius in metres a mesh is scaled to when its unit is not given: about what a hand holds.
@@ -22,7 +32,9 @@ UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 
 DESCRIPTION = f"""Render random views of meshes or procedural shapes into a data set (BOP format).
 
-Sources are mesh files ({", ".join(SUFFIXES)}) or names of solids: {", ".join(SOLIDS)}.
+Sources are mesh files ({", ".join(SUFFIXES)}),
+solids ({", ".join(SOLIDS)}),
+or families of the zoo, of which every member is another ({", ".join(FAMILIES)}).
 The same command again completes an interrupted data set; another split or seed makes further views.
 
 examples:
@@ -30,6 +42,7 @@ examples:
   armillary render part.stl --views 200 --out rendered --split test --scene.seed 1
   armillary render vase.ply gear.obj --symmetry vase=Cinf gear=C12:x --out rendered
   armillary render tet cube icosa --views 1000 --out solids
+  armillary render chair mug --members 20 --views 100 --out zoo
 """
 
 
@@ -37,7 +50,7 @@ examples:
 class RenderCommand:
     """Options of rendering."""
 
-    # Mesh files or names of solids, one category each.
+    # Mesh files, names of solids, families of the zoo; one category each.
     sources: tyro.conf.Positional[tuple[str, ...]]
 
     # The data set's folder.
@@ -45,6 +58,12 @@ class RenderCommand:
 
     # Pictures of each shape.
     views: int = 1000
+
+    # How many different members of each family of the zoo.
+    members: int = 1
+
+    # Member number to begin with: take others for another split.
+    first_member: int = 0
 
     # Name of the part of the data set: train, val, test, ...
     split: str = "train"
@@ -70,9 +89,9 @@ def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
     command = parse(RenderCommand, arguments, "armillary render", description=DESCRIPTION)
     if not command.sources:
-        raise ValueError("expected mesh files or names of solids, got none; see armillary render --help")
+        raise ValueError("expected mesh files or names of shapes, got none; see armillary render --help")
     symmetries = dict(_named_symmetry(entry) for entry in command.symmetry)
-    shapes = [_shape(source, command.unit, symmetries) for source in command.sources]
+    shapes = [shape for source in command.sources for shape in _shapes(source, command, symmetries)]
     unused = [name for name in symmetries if name not in [shape.name for shape in shapes]]
     if unused:
         near = closest(unused[0], [shape.name for shape in shapes])
@@ -86,12 +105,19 @@ def main(arguments: Sequence[str], started: float) -> None:
     print(f"{len(shapes) * command.views} pictures in {folder}; next: armillary train --data {command.out} --out RUN")
 
 
-def _shape(source: str, unit: str | None, symmetries: dict[str, SymmetryGroup]) -> Shape:
+def _shapes(source: str, command: RenderCommand, symmetries: dict[str, SymmetryGroup]) -> list[Shape]:
     path = Path(source)
-    if not (path.suffix.lower() in SUFFIXES or path.exists()):
-        if source not in SOLIDS:
-            raise ValueError(f"{source}: neither a mesh file nor a shape's name; {closest(source, SOLIDS)}")
-        return make_solid(source)
+    if path.suffix.lower() in SUFFIXES or path.exists():
+        return [_mesh_shape(path, command.unit, symmetries)]
+    if source in SOLIDS:
+        return [make_solid(source)]
+    if source in FAMILIES:
+        first = command.first_member
+        return [make_shape(source, seed) for seed in range(first, first + max(command.members, 1))]
+    raise ValueError(f"{source}: neither a mesh file nor a shape's name; {closest(source, [*SOLIDS, *FAMILIES])}")
+
+
+def _mesh_shape(path: Path, unit: str | None, symmetries: dict[str, SymmetryGroup]) -> Shape:
     mesh = load_mesh(path)
     if unit is not None and unit not in UNITS:
         raise ValueError(f"expected a unit of {', '.join(UNITS)}, got {unit}")

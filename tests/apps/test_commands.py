@@ -20,7 +20,7 @@ def test_evaluate_leaves_predictions_figures_and_report(evaluated):
 
 def test_the_report_is_one_file_that_names_both_measures(evaluated):
     page = (evaluated / "report.html").read_text()
-    assert "data:image/png;base64," in page and "http" not in page
+    assert "data:image/png;base64," in page and "://" not in page
     for expected in ("ll (π² measure)", "ll (Haar)", "tetX", "mean of categories", "How to reproduce", "Learning"):
         assert expected in page
 
@@ -96,3 +96,10 @@ def test_the_demo_leaves_report_and_figures(tmp_path, monkeypatch, capsys):
     assert {"ll_ipdf", "ll_haar", "spread_deg"} <= figures.keys() and figures["n"] == 10
     assert list(figures["per_category"]) == ["tet", "cube", "icosa", "cone", "cyl"]
     assert "done in" in capsys.readouterr().out
+
+
+def test_render_takes_members_of_the_zoo(tmp_path):
+    words = ["render", "mug", "--members", "2", "--first-member", "3", "--views", "2", "--scene.size", "24"]
+    assert main([*words, "--backend", "torch", "--out", str(tmp_path / "set")]) == 0
+    reader = open_dataset(tmp_path / "set")
+    assert len(reader) == 4 and reader.info.categories == ("mug",)

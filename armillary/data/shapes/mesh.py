@@ -64,11 +64,11 @@ class Mesh:
     @property
     def watertight(self) -> bool:
         """Whether each edge belongs to exactly two faces (vertices at equal positions count as one)."""
-        _, merged = torch.unique(self.vertices, dim=0, return_inverse=True)
-        faces = merged[self.faces]
-        edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
-        counts = torch.unique(edges, dim=0, return_counts=True)[1]
-        return bool((counts == 2).all())
+        faces = _places(self.vertices)[self.faces]
+        edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+        # One number per edge: sorting numbers is many times faster than sorting rows.
+        numbers = edges.amin(1) * len(self.vertices) + edges.amax(1)
+        return bool((torch.unique(numbers, return_counts=True)[1] == 2).all())
 
     def face_normals(self) -> Float[Tensor, "faces 3"]:
         """Unit geometric normal of each face, by the right-hand rule of its corner order (zero if degenerate)."""
@@ -126,8 +126,7 @@ def smooth(mesh: Mesh, crease: float = 0.6) -> Mesh:
     At each corner the area-weighted normals of the faces around the vertex are added, each turned to the side of the
     corner's own face first, so that inconsistent winding does no harm; faces across a sharper edge are left out.
     """
-    _, merged = torch.unique(mesh.vertices, dim=0, return_inverse=True)
-    corners = merged[mesh.faces].flatten()
+    corners = _places(mesh.vertices)[mesh.faces].flatten()
     # All pairs (corner, face at the same vertex): sort corners by vertex, then each corner meets its vertex's run.
     order = corners.argsort()
     counts = torch.bincount(corners)
@@ -188,6 +187,15 @@ def _mesh_from_trimesh(geometry: "trimesh.Trimesh", path: Path) -> Mesh:  # type
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _places(vertices: Float[Tensor, "vertices 3"]) -> Int[Tensor, "vertices"]:
+    """A number below the count of vertices for each, the same for those at equal positions."""
+    place = torch.zeros(len(vertices), dtype=torch.int64)
+    for coordinate in vertices.T:
+        values, rank = torch.unique(coordinate, return_inverse=True)
+        place = torch.unique(place * len(values) + rank, return_inverse=True)[1]
+    return place
 
 
 def _area_vectors(mesh: Mesh) -> Float[Tensor, "faces 3"]:

@@ -50,6 +50,17 @@ def test_building_blocks_are_watertight(mesh):
     assert mesh.watertight
 
 
+def test_positions_not_indices_make_a_mesh_watertight():
+    closed = ball(1.0, rings=6, segments=8)
+    corners = closed.vertices[closed.faces].flatten(0, 1)
+    # Every face has corners of its own, and zeros of either sign are one place.
+    corners = torch.where((corners == 0) & (torch.arange(len(corners)) % 2 == 0)[:, None], -corners, corners)
+    faces = torch.arange(len(corners)).reshape(-1, 3)
+    assert Mesh(corners, faces).watertight
+    assert not Mesh(corners, faces[1:]).watertight
+    assert not Mesh(corners, torch.cat([faces, faces[:1]])).watertight
+
+
 @pytest.mark.parametrize("mesh", [box((1, 2, 3)), ball(1.0, 8, 12), cylinder(1, 2, 12), rounded_box((1, 2, 3), 0.2)])
 def test_convex_building_blocks_are_wound_outwards(mesh):
     middles = mesh.vertices[mesh.faces].mean(dim=1)

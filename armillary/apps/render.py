@@ -13,7 +13,6 @@ from armillary.apps.parse import closest, parse
 from armillary.data import (
     FAMILIES,
     SOLIDS,
-    MeshShape,
     Renderer,
     SceneSettings,
     Shape,
@@ -22,6 +21,7 @@ from armillary.data import (
     make_solid,
     write_bop,
 )
+from armillary.data import Shape as MeshShape
 from armillary.data.rendering.renderer import Backend
 from armillary.data.shapes.mesh import SUFFIXES
 from armillary.so3 import SymmetryGroup, rotation_x, rotation_y

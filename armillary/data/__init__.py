@@ -1,4 +1,4 @@
-"""Samples, camera geometry, readers (one file per format), renderer and shapes."""
+"""Records and views here; in folders, each using those before it: shapes, rendering, bop; and photos."""
 
 from .augment import Augmentation as Augmentation
 from .augment import centre_crop as centre_crop
@@ -28,7 +28,6 @@ from .sample import collate as collate
 from .shapes import FAMILIES as FAMILIES
 from .shapes import SOLIDS as SOLIDS
 from .shapes import Mesh as Mesh
-from .shapes import MeshShape as MeshShape
 from .shapes import Shape as Shape
 from .shapes import load_mesh as load_mesh
 from .shapes import make_shape as make_shape

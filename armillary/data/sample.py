@@ -77,6 +77,32 @@ class DatasetInfo:
                 f"got {len(self.symmetries)}; use SymmetryGroup.trivial() for a category without symmetry"
             )
 
+    @classmethod
+    def of_objects(
+        cls,
+        name: str,
+        names: Sequence[str],
+        symmetries: Sequence[SymmetryGroup],
+        spheres: Sequence[tuple[Float[Tensor, "3"], float]] | None = None,
+    ) -> tuple["DatasetInfo", list[int]]:
+        """The info of several objects and the category of each: those of one name share one.
+
+        A category has the symmetry of its first object and the bounding sphere (centre and radius, m) of its largest.
+
+        Example:
+            >>> info, category = DatasetInfo.of_objects("tools", ["nut", "bolt", "nut"], [SymmetryGroup.trivial()] * 3)
+            >>> info.categories, category
+            (('nut', 'bolt'), [0, 1, 0])
+        """
+        categories = list(dict.fromkeys(names))
+        groups = tuple(symmetries[names.index(category)] for category in categories)
+        centres = radii = None
+        if spheres is not None:
+            named = list(zip(names, spheres, strict=True))
+            largest = [max((s for n, s in named if n == category), key=lambda s: s[1]) for category in categories]
+            centres, radii = torch.stack([centre for centre, _ in largest]), torch.tensor([r for _, r in largest])
+        return cls(name, tuple(categories), groups, centres, radii), [categories.index(name) for name in names]
+
     def to_json(self) -> dict:
         """Plain lists and strings that `json.dump` takes; symmetries as in BOP's models_info.json."""
         return {

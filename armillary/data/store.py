@@ -24,6 +24,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
+from armillary.data.atomic import write_atomically
 from armillary.data.framing import estimate_spheres, frame, known_intrinsics
 from armillary.data.record import read_json
 from armillary.data.sample import DatasetInfo, Reader, Sample
@@ -171,9 +172,8 @@ class ImageStore:
         temporary = folder / "labels.tmp.npz"
         np.savez(temporary, **arrays)
         os.replace(temporary, folder / "labels.npz")
-        temporary = folder / "info.json.tmp"
-        temporary.write_text(json.dumps({"margin": self.margin, "info": self.info.to_json()}, indent=1))
-        os.replace(temporary, folder / "info.json")
+        record = {"margin": self.margin, "info": self.info.to_json()}
+        write_atomically(folder / "info.json", json.dumps(record, indent=1).encode())
 
 
 class _ListReader(Reader):

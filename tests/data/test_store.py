@@ -146,6 +146,15 @@ def test_a_single_object_may_be_called_otherwise_in_other_data():
     assert store.info.categories == ("dino",) and bool((store.category == 0).all())
 
 
+def test_objects_of_one_name_share_a_category_and_its_largest_sphere():
+    spheres = [(torch.full((3,), float(index)), radius) for index, radius in enumerate((1.0, 2.0, 3.0, 0.5))]
+    groups = [SymmetryGroup.cyclic(order) for order in (2, 3, 4, 5)]
+    info, category = DatasetInfo.of_objects("tools", ["nut", "bolt", "nut", "bolt"], groups, spheres)
+    assert info.categories == ("nut", "bolt") and category == [0, 1, 0, 1]
+    assert [group.order for group in info.symmetries] == [2, 3]
+    assert info.radii.tolist() == [3.0, 2.0] and info.centres[:, 0].tolist() == [2.0, 1.0]
+
+
 def test_the_info_survives_json():
     groups = (SymmetryGroup.tetrahedral(), SymmetryGroup.axial(), SymmetryGroup.trivial())
     info = DatasetInfo("x", ("a", "b", "c"), groups, torch.rand(3, 3), torch.rand(3))

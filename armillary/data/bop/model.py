@@ -84,35 +84,25 @@ def read_models(split_folder: Path, object_ids: list[int]) -> tuple[DatasetInfo,
     missing = [object_id for object_id in object_ids if str(object_id) not in models]
     if file is not None and missing:
         raise ValueError(f"{file}: expected object {missing[0]} of {split_folder.name}, got no entry; restore the file")
-    entries = {object_id: models.get(str(object_id), {}) for object_id in object_ids}
-    named = {object_id: entry.get("name", f"obj_{object_id:06d}") for object_id, entry in entries.items()}
-    categories = list(dict.fromkeys(named.values()))
-    category = {object_id: categories.index(name) for object_id, name in named.items()}
-    first = {category[object_id]: object_id for object_id in reversed(object_ids)}
-    symmetries = tuple(SymmetryGroup.from_bop(entries[first[index]]) for index in range(len(categories)))
-    name = split_folder.resolve().parent.name
-    if file is None:
-        return DatasetInfo(name, tuple(categories), symmetries), category
-    spheres = [
-        max(
-            (_sphere(entries[object_id]) for object_id in object_ids if category[object_id] == index),
-            key=lambda sphere: sphere[1],
-        )
-        for index in range(len(categories))
-    ]
-    centres = torch.stack([centre for centre, _ in spheres]) / MM_PER_METRE
-    radii = torch.tensor([radius for _, radius in spheres]) / MM_PER_METRE
-    return DatasetInfo(name, tuple(categories), symmetries, centres, radii), category
+    entries = [models.get(str(object_id), {}) for object_id in object_ids]
+    info, category = DatasetInfo.of_objects(
+        split_folder.resolve().parent.name,
+        [entry.get("name", f"obj_{object_id:06d}") for object_id, entry in zip(object_ids, entries, strict=True)],
+        [SymmetryGroup.from_bop(entry) for entry in entries],
+        None if file is None else [_sphere(entry) for entry in entries],
+    )
+    return info, dict(zip(object_ids, category, strict=True))
 
 
 def _sphere(entry: dict) -> tuple[Float[Tensor, "3"], float]:
-    """A sphere around the object, mm: the one our writer states, else from box and diameter.
+    """A sphere around the object, metres: the one our writer states, else from box and diameter.
 
     A set of diameter D fits a ball of radius sqrt(3/8) D (Jung's theorem), a box a ball of half its diagonal.
     """
     if "sphere_radius" in entry:
-        return torch.tensor(entry["sphere_centre"], dtype=torch.float32), float(entry["sphere_radius"])
-    low = torch.tensor([entry[f"min_{axis}"] for axis in "xyz"], dtype=torch.float64)
-    size = torch.tensor([entry[f"size_{axis}"] for axis in "xyz"], dtype=torch.float64)
-    radius = min(size.norm().item() / 2, math.sqrt(3 / 8) * entry["diameter"])
-    return (low + size / 2).float(), radius
+        centre, radius = torch.tensor(entry["sphere_centre"], dtype=torch.float64), entry["sphere_radius"]
+    else:
+        low = torch.tensor([entry[f"min_{axis}"] for axis in "xyz"], dtype=torch.float64)
+        size = torch.tensor([entry[f"size_{axis}"] for axis in "xyz"], dtype=torch.float64)
+        centre, radius = low + size / 2, min(size.norm().item() / 2, math.sqrt(3 / 8) * entry["diameter"])
+    return (centre / MM_PER_METRE).float(), radius / MM_PER_METRE

@@ -52,14 +52,15 @@ def rendered_store(
             f"expected shapes and views, got {len(shapes)} shapes and {views_per_shape} views; ask for one"
         )
     settings = SceneSettings(size, fov_deg, 1 / margin, 0.0, 0.0, lights, background, seed)
-    info, category = shapes_info("rendered", shapes)
+    spheres = [shape.mesh.bounding_sphere() for shape in shapes]
+    names, symmetries = [shape.name for shape in shapes], [shape.symmetry for shape in shapes]
+    info, category = DatasetInfo.of_objects("rendered", names, symmetries, spheres)
     count = len(shapes) * views_per_shape
     images = torch.zeros(count, 3, size, size, dtype=torch.uint8)
     rotations, translations = torch.zeros(count, 3, 3), torch.zeros(count, 3)
     renderer = Renderer(size=size, backend=backend)
     bar = tqdm(total=count, desc="rendering", unit="image", disable=not progress, delay=1.0)
-    for number, shape in enumerate(shapes):
-        centre, radius = shape.mesh.bounding_sphere()
+    for number, (shape, (centre, radius)) in enumerate(zip(shapes, spheres, strict=True)):
         for block in range(math.ceil(views_per_shape / BLOCK)):
             here = min(BLOCK, views_per_shape - block * BLOCK)
             views = draw_block(centre, radius, settings, number, block)
@@ -82,23 +83,3 @@ def rendered_store(
         margin=margin,
         translations=translations,
     )
-
-
-def shapes_info(name: str, shapes: Sequence[Shape]) -> tuple[DatasetInfo, list[int]]:
-    """What holds for a set of shapes, and the category of each; a category's sphere is that of its largest shape."""
-    categories = list(dict.fromkeys(shape.name for shape in shapes))
-    category = [categories.index(shape.name) for shape in shapes]
-    largest: dict[int, tuple[torch.Tensor, float]] = {}
-    for shape, index in zip(shapes, category, strict=True):
-        sphere = shape.mesh.bounding_sphere()
-        if index not in largest or sphere[1] > largest[index][1]:
-            largest[index] = sphere
-    spheres = [largest[index] for index in range(len(categories))]
-    info = DatasetInfo(
-        name,
-        tuple(categories),
-        tuple(shapes[category.index(index)].symmetry for index in range(len(categories))),
-        torch.stack([centre for centre, _ in spheres]),
-        torch.tensor([radius for _, radius in spheres]),
-    )
-    return info, category

@@ -4,7 +4,6 @@ from .mesh import Mesh as Mesh
 from .mesh import load_mesh as load_mesh
 from .mesh import merge_meshes as merge_meshes
 from .mesh import smooth as smooth
-from .shape import MeshShape as MeshShape
 from .shape import Shape as Shape
 from .solid import SOLIDS as SOLIDS
 from .solid import make_solid as make_solid

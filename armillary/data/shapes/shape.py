@@ -22,7 +22,3 @@ class Shape:
     mesh: Mesh
     # The rotations g of the object frame for which poses R and R @ g look alike.
     symmetry: SymmetryGroup = SymmetryGroup.trivial()
-
-
-# The name that the command line still uses.
-MeshShape = Shape

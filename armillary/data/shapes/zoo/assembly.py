@@ -4,14 +4,14 @@ Object frame of the whole zoo: z up, front towards +x, left towards +y, metres.
 """
 
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import pi
 
 import numpy as np
 import torch
 
 from armillary.data.shapes.mesh import Mesh, merge_meshes
 from armillary.data.shapes.primitive import Number
-from armillary.so3 import SymmetryGroup
+from armillary.so3 import SymmetryGroup, rotation_x, rotation_y, rotation_z
 
 Colour = tuple[Number, Number, Number]
 Rng = np.random.Generator
@@ -58,11 +58,8 @@ def at(mesh: Mesh, x: Number = 0.0, y: Number = 0.0, z: Number = 0.0, colour: Co
 
 def turn(mesh: Mesh, axis: str, angle: Number) -> Mesh:
     """The mesh turned about the x, y or z axis by an angle (rad)."""
-    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
-    matrix = torch.eye(3)
-    matrix[first, first] = matrix[second, second] = cos(angle)
-    matrix[first, second], matrix[second, first] = -sin(angle), sin(angle)
-    return mesh.rotated(matrix)
+    rotation = {"x": rotation_x, "y": rotation_y, "z": rotation_z}[axis]
+    return mesh.rotated(rotation(torch.tensor(angle, dtype=torch.float64)))
 
 
 def stretched(mesh: Mesh, x: Number, y: Number, z: Number) -> Mesh:

@@ -197,3 +197,15 @@ def write_miniature(shots: list[Shot], tmp_path: Path) -> Callable[[str], Path]:
         return WRITERS[kind](folder, shots)
 
     return write
+
+
+@pytest.fixture
+def edit_json() -> Callable[[Path, Callable[[dict], object]], None]:
+    """Change the object in a JSON file."""
+
+    def edit(file: Path, change: Callable[[dict], object]) -> None:
+        record = json.loads(file.read_text())
+        change(record)
+        file.write_text(json.dumps(record))
+
+    return edit

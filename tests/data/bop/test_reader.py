@@ -1,6 +1,5 @@
 """BOP datasets: models, visibility, and what is refused; the laws of all readers are in ``test_readers.py``."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,13 +52,7 @@ def test_a_real_bop_dataset_reads():
     assert torch.linalg.vector_norm(pixel - middle) < 40
 
 
-def edit_json(file: Path, change: Callable[[dict], object]) -> None:
-    record = json.loads(file.read_text())
-    change(record)
-    file.write_text(json.dumps(record))
-
-
-def test_whole_numbers_may_stand_without_a_point(write_miniature: WriteMiniature):
+def test_whole_numbers_may_stand_without_a_point(write_miniature: WriteMiniature, edit_json):
     folder = write_miniature("bop")
     scene = folder / "test" / "000002"
     identity = [1, 0, 0, 0, 1, 0, 0, 0, 1]
@@ -80,7 +73,7 @@ def test_whole_numbers_may_stand_without_a_point(write_miniature: WriteMiniature
 
 
 @pytest.mark.parametrize("value", [[1.0, 2.0], None, "1 0 0", [1.0, 2.0, "x"]])
-def test_entries_that_are_no_numbers_are_named_with_their_image(write_miniature: WriteMiniature, value: object):
+def test_entries_that_are_no_numbers_are_named_with_their_image(write_miniature: WriteMiniature, edit_json, value):
     folder = write_miniature("bop")
     file = folder / "test" / "000002" / "scene_gt.json"
     edit_json(file, lambda record: record["14"][0].update(cam_t_m2c=value))

@@ -52,20 +52,17 @@ def test_nerf_takes_the_field_of_view_and_centres_the_principal_point(write_mini
     assert torch.allclose(intrinsics, torch.tensor([[150.0, 0, 35.5], [0, 150, 29.5], [0, 0, 1]]), atol=1e-4)
 
 
-def test_nerf_frames_may_have_their_own_focal_length(write_miniature: WriteMiniature):
+def test_nerf_frames_may_have_their_own_focal_length(write_miniature: WriteMiniature, edit_json):
     folder = write_miniature("nerf")
-    file = folder / "transforms.json"
-    record = json.loads(file.read_text())
-    record["frames"][2]["fl_x"] = 99.0
-    file.write_text(json.dumps(record))
+    edit_json(folder / "transforms.json", lambda record: record["frames"][2].update(fl_x=99))
     reader = open_dataset(folder)
     assert reader[2].intrinsics[0, 0] == 99 and reader[1].intrinsics[0, 0] == 150
 
 
-def test_lens_distortion_is_ignored_with_a_warning(write_miniature: WriteMiniature):
+def test_lens_distortion_is_ignored_with_a_warning(write_miniature: WriteMiniature, edit_json):
     folder = write_miniature("nerf")
     file = folder / "transforms.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "k1": 0.1}))
+    edit_json(file, lambda record: record.update(k1=0.1))
     with pytest.warns(UserWarning, match="distortion is ignored"):
         read_nerf(file)
     folder = write_miniature("colmap")

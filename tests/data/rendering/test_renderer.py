@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from armillary.data.rendering.lighting import Lights, random_backgrounds, random_lights, studio_lights
+from armillary.data.rendering.lighting import Lights, random_backgrounds, random_lights
 from armillary.data.rendering.renderer import Renderer
 from armillary.data.shapes.mesh import Mesh, merge_meshes, smooth
 from armillary.data.shapes.primitive import ball, box, cylinder
@@ -235,23 +235,6 @@ def test_renderers_do_not_disturb_one_another(backend):
             }
             seen.append(pictures)
             assert all(torch.equal(seen[0][k], pictures[k]) for k in pictures), step
-
-
-def test_random_lights_and_backgrounds_are_reproducible():
-    for _ in range(2):
-        first, second = (random_lights(3, torch.Generator().manual_seed(5)) for _ in range(2))
-        assert torch.equal(first.directions, second.directions) and torch.equal(first.colours, second.colours)
-        assert torch.equal(first.specular, second.specular) and torch.equal(first.ambient, second.ambient)
-    for kind in ("colour", "gradient", "noise", "mixed"):
-        pictures = [random_backgrounds(3, 8, 9, kind, torch.Generator().manual_seed(5)) for _ in range(2)]
-        assert torch.equal(*pictures)
-        assert pictures[0].min() >= 0 and pictures[0].max() <= 1
-
-
-def test_lights_come_from_the_side_of_the_camera():
-    for lights in (studio_lights(), random_lights(100, torch.Generator().manual_seed(0))):
-        assert (lights.directions[..., 2] < 0).all()
-        assert torch.allclose(torch.linalg.vector_norm(lights.directions, dim=-1), torch.ones(1))
 
 
 def test_a_renderer_can_be_pickled_after_use():

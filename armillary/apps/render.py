@@ -21,7 +21,6 @@ from armillary.data import (
     make_solid,
     write_bop,
 )
-from armillary.data import Shape as MeshShape
 from armillary.data.rendering.renderer import Backend
 from armillary.data.shapes.mesh import SUFFIXES
 from armillary.so3 import SymmetryGroup, rotation_x, rotation_y
@@ -124,7 +123,7 @@ def _mesh_shape(path: Path, unit: str | None, symmetries: dict[str, SymmetryGrou
     radius = FIT_RADIUS if unit is None else mesh.bounding_sphere()[1] * UNITS[unit]
     if not mesh.watertight:
         print(f"{path}: the surface is not closed; it is rendered from both sides", file=sys.stderr)
-    return MeshShape(path.stem, mesh.scaled(radius), symmetries.get(path.stem, SymmetryGroup.trivial()))
+    return Shape(path.stem, mesh.scaled(radius), symmetries.get(path.stem, SymmetryGroup.trivial()))
 
 
 def _named_symmetry(entry: str) -> tuple[str, SymmetryGroup]:

@@ -37,7 +37,7 @@ from armillary.harmonics.rings import Rings
 CHUNK = 4096  # blocks evaluated together: bounds the memory, not the result
 DENSITIES = 8  # densities scanned together, likewise
 CURVATURE_MARGIN = 1.25  # between the nodes of its grid the curvature was up to 1.1 times larger (tests)
-CUTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # tried depths of the cut, parts of the depth that is always enough
+CUTS = 64  # tried depths of the cut, equal parts of the depth that is always enough
 DENSE_NODES = 2**24  # grids up to this size are evaluated whole where
 DENSE_SHARE = 0.05  # at least this part of them is asked for: a node costs a twentieth in one large product
 
@@ -95,7 +95,7 @@ class AdaptiveGrid:
 
     exact: ClassVar[bool] = True
 
-    tolerance: float = 1e-5
+    tolerance: float = 1e-4
     oversampling: int = 1
 
     def clouds(self, coeffs: Float[Tensor, "batch modes"]) -> Iterator[Cloud]:
@@ -197,11 +197,13 @@ def _worth(
     ceiling = (target.highest - height).clamp(min=0)
     if radius:
         ceiling = (ceiling.sqrt() - radius * math.sqrt(target.curvature / 2)).clamp(min=0).square()
-    mass = (log_volume - ceiling).exp()
-    # All volumes sum to 1, so nothing below e^-enough can matter.
+    # Denormal exponentials are ten times slower.
+    mass = (log_volume - ceiling).clamp_(min=-80).exp_()
+    # All volumes sum to 1, so nothing below e^-enough can matter. What each cut would lose, in one pass.
     enough = -math.log(target.budget)
-    cuts = (part * enough for part in CUTS)
-    cut = next((cut for cut in cuts if float((mass * (ceiling > cut)).sum()) <= target.budget), enough)
+    step = (ceiling * (CUTS / enough)).clamp_(max=CUTS).long().flatten()
+    lost = torch.bincount(step, mass.flatten(), CUTS + 1).flip(0).cumsum(0).flip(0)
+    cut = int((lost > target.budget).sum()) * enough / CUTS
     return ceiling <= cut
 
 

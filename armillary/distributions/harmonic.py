@@ -19,7 +19,6 @@ from armillary.harmonics.wigner import evaluate_so3
 from armillary.so3.rotation import nearest_rotation
 
 MANY_NODES = 10_000  # clouds of fewer are made finer for samples and level sets
-SUM_TOLERANCE = 1e-4  # relative, of entropy, regions, masses and samples; log_prob has its normaliser's own
 
 
 @runtime_checkable
@@ -63,6 +62,8 @@ class HarmonicDistribution(SO3Distribution):
     @cached_property
     def log_normaliser(self) -> Float[Tensor, "*batch"]:
         """log Z."""
+        if self.normaliser.exact and not self.coeffs.requires_grad:
+            return self._per_density(lambda cloud: cloud.log_integral())
         return self.normaliser.log_integral(self.coeffs)
 
     def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
@@ -74,12 +75,14 @@ class HarmonicDistribution(SO3Distribution):
 
     @cached_property
     def _clouds(self) -> tuple[Cloud, ...]:
-        return tuple(AdaptiveGrid(SUM_TOLERANCE).clouds(self._flat))
+        """The nodes that carry the mass; found once, shared by all that is asked."""
+        grid = self.normaliser if isinstance(self.normaliser, AdaptiveGrid) else AdaptiveGrid()
+        return tuple(grid.clouds(self._flat))
 
     @cached_property
     def _fine_clouds(self) -> tuple[Cloud, ...]:
         """Clouds in which no node carries much: finer where there are few nodes, a handful of them to a peak."""
-        finer = AdaptiveGrid(SUM_TOLERANCE, oversampling=3)
+        finer = AdaptiveGrid(oversampling=3)
         return tuple(
             cloud if len(cloud.node) > MANY_NODES else replace(*finer.clouds(self._flat[cloud.rows]), rows=cloud.rows)
             for cloud in self._clouds

@@ -197,12 +197,12 @@ def _worth(
     ceiling = (target.highest - height).clamp(min=0)
     if radius:
         ceiling = (ceiling.sqrt() - radius * math.sqrt(target.curvature / 2)).clamp(min=0).square()
-    # Denormal exponentials are ten times slower.
-    mass = (log_volume - ceiling).clamp_(min=-80).exp_()
-    # All volumes sum to 1, so nothing below e^-enough can matter. What each cut would lose, in one pass.
+    # All volumes sum to 1, so nothing below e^-enough can matter. What each cut above that would lose, in one pass.
     enough = -math.log(target.budget)
-    step = (ceiling * (CUTS / enough)).clamp_(max=CUTS).long().flatten()
-    lost = torch.bincount(step, mass.flatten(), CUTS + 1).flip(0).cumsum(0).flip(0)
+    plausible = ceiling <= enough
+    depth = ceiling[plausible]
+    mass = (log_volume.expand_as(ceiling)[plausible] - depth).exp()
+    lost = torch.bincount((depth * (CUTS / enough)).long(), mass, CUTS + 1).flip(0).cumsum(0).flip(0)
     cut = int((lost > target.budget).sum()) * enough / CUTS
     return ceiling <= cut
 

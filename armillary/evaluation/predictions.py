@@ -17,9 +17,12 @@ A file belongs to one model, one data set and one set of settings; anything else
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +35,8 @@ from armillary.distributions import SO3Distribution
 from armillary.evaluation.metrics import spread
 
 SPREAD_SAMPLES = 128
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -99,18 +104,38 @@ def predict(
         seed: of the samples behind `spread`.
     """
     info = DatasetInfo.from_json(header["data"])
+
+    def describe(batch: Batch) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+        with torch.no_grad():
+            described = _describe(model(batch.images, batch.category), batch, info, modes, seed)
+        return {name: value.cpu() for name, value in described.items()}, batch.names
+
     parts: list[dict[str, Tensor]] = []
     names: list[str] = []
-    for batch in batches:
-        with torch.no_grad():
-            density = model(batch.images, batch.category)
-            described = _describe(density, batch, info, modes, seed)
-        parts.append({name: value.cpu() for name, value in described.items()})
-        names += batch.names or [str(len(names) + i) for i in range(len(batch.images))]
+    for described, own_names in _in_threads(describe, batches):
+        parts.append(described)
+        names += own_names or [str(len(names) + i) for i in range(len(described["truth"]))]
     if not parts:
         raise ValueError(f"{info.name}: expected at least one view, got none; check the split")
     joined = {name: torch.cat([part[name] for part in parts]) for name in TENSORS}
     return Predictions(names=tuple(names), header=header, **joined)
+
+
+def _in_threads(work: Callable[[Batch], Answer], batches: Iterable[Batch]) -> Iterator[Answer]:
+    """Answers in order, one thread for each core: a density's few nodes are too little work to share within one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: deque[Future[Answer]] = deque()
+            for batch in batches:
+                waiting.append(pool.submit(work, batch))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _describe(density: SO3Distribution, batch: Batch, info: DatasetInfo, modes: int, seed: int) -> dict[str, Tensor]:

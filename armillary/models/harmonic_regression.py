@@ -77,12 +77,12 @@ class HarmonicRegression(Model):
         rows, columns = map_size(self.encoder, config.image_size)
         features = self.encoder.channels * (rows * columns if config.pooling == "flatten" else 1)
         last = nn.Linear(config.hidden or features, so3_size(config.lmax))
-        # A tenth of the usual start: large random coefficients of high degree hold the loss on a plateau.
-        nn.init.normal_(last.weight, std=0.1 * last.in_features**-0.5)
+        nn.init.normal_(last.weight, std=last.in_features**-0.5)
         nn.init.zeros_(last.bias)
         layers = [nn.Linear(features + config.categories, config.hidden), nn.ReLU(), last] if config.hidden else [last]
         self.regression = nn.Sequential(*layers)
-        self.head = HarmonicHead()
+        # A small scale, not small weights: a step of the optimiser then changes the coefficients as little as they are.
+        self.head = HarmonicHead(scale=0.1)
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], category: Int[Tensor, " batch"] | None = None

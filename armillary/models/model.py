@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from armillary.distributions import SO3Distribution
 from armillary.models.storage import load_weights, read_record, write_folder
-from armillary.nn import Encoder, TransformersEncoder, make_encoder
+from armillary.nn import Encoder, HarmonicHead, TransformersEncoder, make_encoder
 
 # typing.Self is refused by beartype on methods, and needs Python 3.11.
 ModelKind = TypeVar("ModelKind", bound="Model")
@@ -26,12 +26,14 @@ class Model(nn.Module, ABC):
         config_type: The frozen dataclass that builds it.
         config: The one that built this model.
         encoder: Its encoder.
+        head: The last layer, whose ``training_normaliser`` the training sets.
     """
 
     kind: ClassVar[str]
     config_type: ClassVar[type]
     config: Any
     encoder: Encoder
+    head: HarmonicHead
 
     @abstractmethod
     def __init__(self, config: Any, encoder: Encoder | None = None) -> None:  # noqa: ANN401 - each kind has its own

@@ -39,7 +39,7 @@ class TrainConfig:
     batch_size: int = 64
 
     # Peak learning rate of AdamW.
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
 
     # Weight decay of matrices and filters.
     weight_decay: float = 1e-2
@@ -49,6 +49,10 @@ class TrainConfig:
 
     # Largest norm of the gradient; longer ones are shortened to it.
     clip: float = 1.0
+
+    # Part of the budget after which the training normaliser uses a grid one level finer, for peaks below its cells:
+    # unbiased where there are several peaks, but a step takes about twice as long. 1 leaves it as it is.
+    finer_after: float = 0.8
 
     # Average the weights with this decay per step (0.999, say); 0 keeps the last weights.
     ema: float = 0.0
@@ -84,6 +88,8 @@ class TrainConfig:
             raise ValueError(
                 f"expected validation and ema in [0, 1), got {self.validation} and {self.ema}; 0 switches them off"
             )
+        if not 0.0 <= self.finer_after <= 1.0:
+            raise ValueError(f"expected finer_after in [0, 1], got {self.finer_after}; 1 leaves the grid as it is")
         same_size = dataclasses.replace(self.augmentation, size=self.model.image_size)
         object.__setattr__(self, "augmentation", same_size)
 

@@ -10,8 +10,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from armillary.data.sample import Batch
+from armillary.distributions import TurnedGrid
+from armillary.models import Model
 from armillary.training.config import TrainConfig
 from armillary.training.schedule import Budget, warmup_cosine
+
+COARSE, FINE = TurnedGrid(level=3), TurnedGrid(level=4)
 
 
 class DensityModule(LightningModule):
@@ -23,7 +27,7 @@ class DensityModule(LightningModule):
         budget: steps or minutes; the learning rate follows the used part of it.
     """
 
-    def __init__(self, model: nn.Module, config: TrainConfig, budget: Budget) -> None:
+    def __init__(self, model: Model, config: TrainConfig, budget: Budget) -> None:
         super().__init__()
         self.model = model
         self.config = config
@@ -44,9 +48,11 @@ class DensityModule(LightningModule):
         return torch.optim.AdamW(groups, lr=self.config.learning_rate)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
-        """Set the learning rate from the used part of the budget."""
+        """Set the learning rate and the normaliser's grid from the used part of the budget."""
         step = self.trainer.global_step
-        rate = self.config.learning_rate * warmup_cosine(step, self.budget.fraction(step), self.config.warmup_steps)
+        fraction = self.budget.fraction(step)
+        self.model.head.training_normaliser = FINE if fraction >= self.config.finer_after else COARSE
+        rate = self.config.learning_rate * warmup_cosine(step, fraction, self.config.warmup_steps)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -6,7 +6,6 @@ ten times in a run, and a checkpoint each minute.
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from armillary.data import Batch
+from armillary.data.atomic import replacing
 from armillary.nn import HarmonicHead
 from armillary.training.module import DensityModule, negative_log_likelihood
 from armillary.training.schedule import Budget
@@ -153,12 +153,12 @@ class Monitor(Callback):
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
     """Write a Lightning checkpoint whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    if not trainer.is_global_zero:
+        # Writes nothing, but the first process waits for its part.
+        trainer.save_checkpoint(path)
+        return
+    with replacing(path) as temporary:
         trainer.save_checkpoint(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _random_state() -> dict[str, Any]:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 import armillary
 from armillary.data import Batch, ImageStore, centre_crop
-from armillary.data.atomic import write_atomically
+from armillary.data.record import write_json
 from armillary.models import Model
 from armillary.training.config import TrainConfig, config_from_json, config_to_json
 from armillary.training.curve import draw_curve
@@ -158,8 +158,8 @@ def _open_folder(folder: Path, config: TrainConfig) -> None:
                 f"{folder}: holds a run with another {', '.join(different)}; "
                 "give its own options to resume it, or another --out to train anew"
             )
-    _write_json(folder / "config.json", config_to_json(config))
-    _write_json(folder / "environment.json", _environment())
+    write_json(folder / "config.json", config_to_json(config))
+    write_json(folder / "environment.json", _environment())
 
 
 def _finished(folder: Path, config: TrainConfig, checkpoint: Path) -> bool:
@@ -199,10 +199,6 @@ def _git_commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode("utf-8"))
 
 
 def _quiet_lightning() -> None:

@@ -16,6 +16,7 @@ from armillary.apps.plots.histogram import histogram_png
 from armillary.apps.plots.sheet import Panel, sheet_png
 from armillary.apps.report import Picture, write_report
 from armillary.data import Batch, ImageStore, centre_crop
+from armillary.data.record import write_json
 from armillary.distributions import SO3Distribution
 from armillary.evaluation import (
     Predictions,
@@ -26,7 +27,6 @@ from armillary.evaluation import (
     rotation_error,
     same_header,
     summarise,
-    write_json,
 )
 from armillary.models import Model
 

@@ -1,6 +1,5 @@
 """``armillary predict``: pictures to orientations, a plot and a JSON for each."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from armillary.apps.plots.sheet import Panel, sheet_png
 from armillary.apps.predictor import Prediction, load
 from armillary.data.atomic import write_atomically
 from armillary.data.picture import SUFFIXES
+from armillary.data.record import write_json
 
 DESCRIPTION = """Predict the orientation of the object in pictures.
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str], started: float) -> None:
         record = {"image": str(file), "model": str(command.run), **prediction.to_json(command.modes)}
         panel = Panel(prediction.image, prediction.density, _caption(file, prediction))
         write_atomically(command.out / f"{name}.png", sheet_png([panel], columns=1))
-        write_atomically(command.out / f"{name}.json", (json.dumps(record, indent=2) + "\n").encode("utf-8"))
+        write_json(command.out / f"{name}.json", record)
     print(f"{len(files)} pictures: see {command.out / (targets[0] + '.png')} and {targets[0]}.json")
 
 

@@ -1,7 +1,10 @@
 """Records: JSON objects in files."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+from armillary.data.atomic import write_atomically
 
 
 def read_json(path: Path, remedy: str) -> dict:
@@ -15,3 +18,8 @@ def read_json(path: Path, remedy: str) -> dict:
     if not isinstance(record, dict):
         raise ValueError(f"{path}: expected a JSON object, got a {type(record).__name__}; {remedy}")
     return record
+
+
+def write_json(path: Path, record: Mapping) -> None:
+    """Write a JSON object whole or not at all."""
+    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode("utf-8"))

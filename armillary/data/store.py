@@ -10,7 +10,6 @@ those of the virtual camera; `turns` leads back to the original one. On disk:
       info.json       DatasetInfo and the margin; written last, so a folder without it is incomplete
 """
 
-import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +23,9 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from armillary.data.atomic import write_atomically
+from armillary.data.atomic import replacing
 from armillary.data.framing import estimate_spheres, frame, known_intrinsics
-from armillary.data.record import read_json
+from armillary.data.record import read_json, write_json
 from armillary.data.sample import DatasetInfo, Reader, Sample
 
 # More sampled points than 8 x 8 per pixel change a crop by less than its 8-bit rounding.
@@ -131,9 +130,8 @@ class ImageStore:
     def save(self, folder: Path) -> None:
         """Write the store; `load` maps it."""
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "images.tmp.npy"
-        np.save(temporary, self.images.numpy())
-        os.replace(temporary, folder / "images.npy")
+        with replacing(folder / "images.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, self.images.numpy())
         self._write_labels(folder)
 
     @classmethod
@@ -169,11 +167,9 @@ class ImageStore:
             value = getattr(self, name)
             if value is not None:
                 arrays[name] = value.numpy()
-        temporary = folder / "labels.tmp.npz"
-        np.savez(temporary, **arrays)
-        os.replace(temporary, folder / "labels.npz")
-        record = {"margin": self.margin, "info": self.info.to_json()}
-        write_atomically(folder / "info.json", json.dumps(record, indent=1).encode())
+        with replacing(folder / "labels.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+        write_json(folder / "info.json", {"margin": self.margin, "info": self.info.to_json()})
 
 
 class _ListReader(Reader):

@@ -5,7 +5,6 @@ from .evaluate import error_metrics as error_metrics
 from .evaluate import errors as errors
 from .evaluate import mean_of as mean_of
 from .evaluate import summarise as summarise
-from .evaluate import write_json as write_json
 from .metrics import accuracy_at as accuracy_at
 from .metrics import covered as covered
 from .metrics import log_likelihood as log_likelihood

@@ -1,18 +1,14 @@
-"""Stage two of an evaluation: from a predictions file to numbers, and to ``metrics.json``.
+"""Stage two of an evaluation: from a predictions file to the numbers of ``metrics.json``.
 
 Figures at the top level are means over categories (as the tables of the field); ``per_category`` holds each one and
 ``all_views`` the same figures with every view counted alike. Errors are to the nearest equivalent under the object's
 symmetry; under ``without_symmetry`` they are to the labelled rotation itself.
 """
 
-import json
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.data.atomic import write_atomically
 from armillary.evaluation.metrics import accuracy_at, covered, log_likelihood, median_error, rotation_error
 from armillary.evaluation.predictions import Predictions
 
@@ -93,8 +89,3 @@ def mean_of(figures: list[dict]) -> dict:
         else sum(figure[key] for figure in figures) / len(figures)
         for key, value in first.items()
     }
-
-
-def write_json(path: Path, record: dict) -> None:
-    """Write a JSON file whole or not at all."""
-    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode("utf-8"))

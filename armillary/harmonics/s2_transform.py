@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from armillary.harmonics.fourier import analyse_circle, circle, synthesise_circle
 from armillary.harmonics.layout import s2_size
-from armillary.harmonics.so3_transform import Grid, exact_rings, polar_nodes
+from armillary.harmonics.so3_transform import Grid, product_grid
 from armillary.harmonics.spherical import zonal_table
 
 
@@ -49,10 +49,7 @@ class S2Transform(nn.Module):
     ) -> None:
         super().__init__()
         self.lmax, self.grid = lmax, grid
-        self.azimuths = azimuths or 2 * lmax + 1
-        if self.azimuths < 2 * lmax + 1:
-            raise ValueError(f"expected at least 2 * lmax + 1 = {2 * lmax + 1} azimuths, got {self.azimuths}")
-        self.beta, weights = polar_nodes(grid, rings or exact_rings(grid, lmax))
+        self.beta, weights, self.azimuths = product_grid(lmax, rings, azimuths, grid)
         dtype = dtype or torch.get_default_dtype()
         # zonal_table holds 2^-m (x + iy)^m without its sin(beta)^m.
         order = torch.arange(lmax + 1, dtype=torch.float64)

@@ -26,9 +26,14 @@ def polar_nodes(grid: str, count: int) -> tuple[Tensor, Tensor]:
     return QUADRATURES[grid](count)
 
 
-def exact_rings(grid: Grid, lmax: int) -> int:
-    """Fewest polar nodes with which the analysis of degree-``lmax`` functions is exact."""
-    return lmax + 1 if grid == "gauss-legendre" else 2 * lmax + 1
+def product_grid(lmax: int, rings: int | None, azimuths: int | None, grid: Grid) -> tuple[Tensor, Tensor, int]:
+    """Polar angles, their weights and the number of azimuths; by default the fewest with which analysis is exact."""
+    fewest = 2 * lmax + 1
+    azimuths = azimuths or fewest
+    if azimuths < fewest:
+        raise ValueError(f"expected at least 2 * lmax + 1 = {fewest} azimuths, got {azimuths}; leave it out")
+    beta, weights = polar_nodes(grid, rings or (lmax + 1 if grid == "gauss-legendre" else fewest))
+    return beta, weights, azimuths
 
 
 class SO3Transform(nn.Module):
@@ -64,10 +69,7 @@ class SO3Transform(nn.Module):
     ) -> None:
         super().__init__()
         self.lmax, self.grid = lmax, grid
-        self.azimuths = azimuths or 2 * lmax + 1
-        if self.azimuths < 2 * lmax + 1:
-            raise ValueError(f"expected at least 2 * lmax + 1 = {2 * lmax + 1} azimuths, got {self.azimuths}")
-        self.beta, weights = polar_nodes(grid, rings or exact_rings(grid, lmax))
+        self.beta, weights, self.azimuths = product_grid(lmax, rings, azimuths, grid)
         self.rings = Rings(lmax, self.beta, dtype)
         self.register_buffer("polar_weights", weights.to(self.rings.table.dtype), persistent=False)
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from armillary.data import Batch, DatasetInfo
+from armillary.data.record import write_json
 from armillary.distributions import HarmonicDistribution
-from armillary.evaluation import Predictions, errors, predict, same_header, summarise, write_json
+from armillary.evaluation import Predictions, errors, predict, same_header, summarise
 from armillary.harmonics import so3_size, wigner_D
 from armillary.so3 import SymmetryGroup, random_rotations
 

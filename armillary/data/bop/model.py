@@ -4,7 +4,6 @@ Besides BOP's own keys (diameter, box, symmetries) an object's entry holds its c
 bounding sphere, ``sphere_centre`` and ``sphere_radius``; other readers ignore them.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.data.atomic import write_atomically
-from armillary.data.record import read_json
+from armillary.data.record import read_json, write_json
 from armillary.data.sample import DatasetInfo
 from armillary.data.shapes.mesh import Mesh
 from armillary.data.shapes.shape import Shape
@@ -42,7 +41,7 @@ def write_models(folder: Path, shapes: Sequence[Shape]) -> None:
             "sphere_centre": (centre * MM_PER_METRE).tolist(),
             "sphere_radius": radius * MM_PER_METRE,
         }
-    write_atomically(folder / "models_info.json", json.dumps(info, indent=1).encode())
+    write_json(folder / "models_info.json", info)
 
 
 def _diameter(mesh: Mesh) -> float:

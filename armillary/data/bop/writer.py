@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from armillary.data.atomic import remove_temporaries, write_atomically
 from armillary.data.bop.model import MM_PER_METRE, write_models
-from armillary.data.record import read_json
+from armillary.data.record import read_json, write_json
 from armillary.data.rendering.renderer import Backend, Frames, Renderer
 from armillary.data.rendering.scene import BLOCK, SceneSettings, ViewBlock, draw_block, render_block
 from armillary.data.shapes.mesh import Mesh
@@ -260,7 +260,7 @@ def _claim(folder: Path, settings: dict[str, object]) -> None:
                 "choose another folder"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps(settings, indent=1).encode())
+        write_json(file, settings)
         return
     before = read_json(file, "choose another folder")
     # Through JSON, so that tuples compare equal to lists.

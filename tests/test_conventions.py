@@ -139,6 +139,9 @@ def test_o4_only_bop_files_hold_millimetres(tmp_path: Path) -> None:
     (scene / "scene_camera.json").write_text(
         json.dumps({"0": {"cam_K": [9.0, 0.0, 2.0, 0.0, 9.0, 2.0, 0.0, 0.0, 1.0]}})
     )
+    (tmp_path / "models").mkdir()
+    box = {"diameter": 20.0, **{f"min_{axis}": -5.0 for axis in "xyz"}, **{f"size_{axis}": 10.0 for axis in "xyz"}}
+    (tmp_path / "models" / "models_info.json").write_text(json.dumps({"1": box}))
     translation = open_dataset(tmp_path, "train")[0].translation
     assert translation is not None and (translation - torch.tensor([0, 0, 0.5])).abs().max() < 1e-7
 

@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 
 # When the command began: budgets in minutes count from here, imports included.
@@ -39,11 +40,26 @@ ARMILLARY_TRACEBACK=1 in the environment shows where it was noticed.
 """
 
 
+# What to do about an error of the operating system.
+REMEDIES = {
+    errno.ENOSPC: "free some space or choose another folder",
+    errno.EDQUOT: "free some space or choose another folder",
+    errno.EACCES: "check the permissions",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EEXIST: "a file is in the way: choose another folder",
+    errno.ENOTDIR: "a file is in the way: choose another folder",
+    errno.EISDIR: "expected a file, got a folder; name a file",
+    errno.ENOENT: "check the path",
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 2 the user can mend it, 130 interrupted)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _run(words)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            _run(words)
     except (ValueError, OSError) as error:
         if os.environ.get("ARMILLARY_TRACEBACK"):
             raise
@@ -82,12 +98,16 @@ def _run(words: list[str]) -> None:
     command(rest, STARTED)
 
 
+def _note(message: Warning | str, *place: object) -> None:
+    """A warning as one line, in place of Python's two: the user cares for the file named, not for our source line."""
+    print(f"armillary: note: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         name = f"{error.filename}: " if error.filename else ""
-        remedies = {errno.ENOSPC: "free some space or choose another folder", errno.EACCES: "check the permissions"}
         plain = error.errno is not None and error.strerror == os.strerror(error.errno)
-        remedy = f"; {remedies[error.errno]}" if plain and error.errno in remedies else ""
+        remedy = f"; {REMEDIES[error.errno]}" if plain and error.errno in REMEDIES else ""
         return f"{name}{error.strerror}{remedy}"
     return " ".join(str(error).split()) or type(error).__name__
 

@@ -10,10 +10,11 @@ import tyro
 from armillary.apps.assessment import Assessment, digest_file
 from armillary.apps.dataset import open_split
 from armillary.apps.lookup import Lookup
+from armillary.apps.machine import check_output, checked_device, use_threads
 from armillary.apps.parse import parse
-from armillary.apps.predictor import model_folder
+from armillary.apps.predictor import feeding_metadata, model_folder
 from armillary.data import DatasetInfo, ImageStore
-from armillary.models import from_pretrained, read_metadata
+from armillary.models import from_pretrained
 from armillary.training.curve import curve_png, read_metrics
 
 DESCRIPTION = """Measure a trained model on a data set and write a report.
@@ -53,10 +54,11 @@ class EvaluateCommand:
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
     command = parse(EvaluateCommand, arguments, "armillary evaluate", description=DESCRIPTION)
-    if command.threads is not None:
-        torch.set_num_threads(command.threads)
+    check_output(command.out)
+    use_threads(command.threads)
+    device = checked_device(command.device)
     folder = model_folder(command.run)
-    metadata = read_metadata(folder)
+    metadata = feeding_metadata(folder)
     reader = open_split(command.data, command.split, ("test", "val", "validation"))
     trained_on = DatasetInfo.from_json(metadata["data"])
     # Framed as the training pictures were: the same bounding spheres, the same margin.
@@ -64,13 +66,13 @@ def main(arguments: Sequence[str], started: float) -> None:
     store = ImageStore.from_reader(reader, metadata["store_size"], metadata["margin"], info=spheres)
     curve = command.run / "metrics.jsonl"
     assessment = Assessment(
-        model=from_pretrained(folder).to(command.device),
+        model=from_pretrained(folder).to(device),
         store=store,
         image_size=metadata["image_size"],
         model_digest=digest_file(folder / "model.safetensors"),
         title=f"{command.run.name} on {reader.info.name}",
         lead=f"{len(store):,} views of {command.data}.",
-        reproduce=f"armillary evaluate {command.run} --data {command.data} --out {command.out}",
+        reproduce=_reproduce(command),
         curve=curve_png(read_metrics(curve)) if curve.exists() else None,
         lookup=Lookup.load(command.run / "lookup.npz"),
         details={
@@ -100,6 +102,11 @@ def summary(metrics: dict, out: Path) -> str:
             f"within 15 degrees {baseline['acc15']:.1%}"
         )
     return "\n".join([*lines, f"open {out / 'report.html'}"])
+
+
+def _reproduce(command: EvaluateCommand) -> str:
+    split = f" --split {command.split}" if command.split else ""
+    return f"armillary evaluate {command.run} --data {command.data}{split} --out {command.out}"
 
 
 def _told(trained_on: DatasetInfo, data: DatasetInfo) -> torch.Tensor | None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from armillary.data import ImageStore, centre_crop
 from armillary.data.atomic import write_atomically
+from armillary.data.record import read_npz
 from armillary.evaluation import nearest_neighbour
 
 THUMBNAIL = 16
@@ -59,5 +60,5 @@ class Lookup:
         """The lookup of a run, or None where it has none."""
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["rotations"]))
+        arrays = read_npz(path, ("images", "rotations"), "delete it and give the train command again")
+        return cls(torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["rotations"]))

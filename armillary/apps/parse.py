@@ -70,7 +70,8 @@ def _known_options(kind: type, prog: str, config: tuple) -> list[str]:
 
 def _one_line(said: str, prog: str, known: list[str]) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", said)
-    text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+    # The box around the message, drawn in dashes where the terminal knows no other lines.
+    text = " ".join(re.sub(r"[│╭╮╰╯─]|-{5,}|(?<!\S)\|(?!\S)|(?<!\S)\+(?!\S)", " ", text).split())
     help_text = f"see {prog} --help"
     if "Unrecognized options:" in text:
         # tyro lists every word from the first unknown one on; options are the ones that begin with dashes.
@@ -85,5 +86,7 @@ def _one_line(said: str, prog: str, known: list[str]) -> str:
         words = re.findall(r"--[a-z][\w.-]*|\b[A-Z_]{3,}(?= )", text.split("Missing from")[1].split("For full")[0])
         missing = [word for word in words if word in known] or words[:1]
         return f"missing {', '.join(dict.fromkeys(missing))}; {help_text}"
+    text = re.sub(r"'None', |'None'", "", text)
     text = re.split(r"Got errors:|Argument helptext:|For full helptext", text)[0]
-    return f"{re.sub(r'^(Value error|Parsing error|Invalid choice) ', '', text).strip()}; {help_text}"
+    opening = r"^((Value error|Parsing error|Invalid choice|Missing argument|Error parsing \w+:) )+"
+    return f"{re.sub(opening, '', text).strip()}; {help_text}"

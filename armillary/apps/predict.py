@@ -8,6 +8,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from armillary.apps.machine import check_output, checked_device
 from armillary.apps.parse import parse
 from armillary.apps.plots.sheet import Panel, sheet_png
 from armillary.apps.predictor import Prediction, load
@@ -57,7 +58,8 @@ def main(arguments: Sequence[str], started: float) -> None:
         raise ValueError(f"expected at least one mode, got {command.modes}; give --modes 4")
     files = find_pictures(command.images)
     targets = _targets(files)
-    predictor = load(command.run, command.device)
+    check_output(command.out)
+    predictor = load(command.run, checked_device(command.device))
     # Every picture is read before anything is written: a bad one costs a message, not half a folder.
     samples = [predictor.sample(file, command.category) for file in tqdm(files, desc="reading", unit="image", delay=1)]
     command.out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str], started: float) -> None:
         prediction = predictor.predict([sample])[0]
         record = {"image": str(file), "model": str(command.run), **prediction.to_json(command.modes)}
         panel = Panel(prediction.image, prediction.density, _caption(file, prediction))
-        write_atomically(command.out / f"{name}.png", sheet_png([panel], columns=1))
+        write_atomically(command.out / f"{name}.png", sheet_png([panel]))
         write_json(command.out / f"{name}.json", record)
     print(f"{len(files)} pictures: see {command.out / (targets[0] + '.png')} and {targets[0]}.json")
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from PIL import Image as PilImage
 from torch import Tensor
 
+from armillary.apps.parse import closest
 from armillary.data import Batch, DatasetInfo, ImageStore, Sample, centre_crop
 from armillary.data.framing import plain_background_mask
 from armillary.data.picture import read_picture
@@ -144,7 +145,7 @@ class Predictor:
         if name is None:
             return 0
         if name not in self.info.categories:
-            raise ValueError(f"unknown category {name}; expected one of {', '.join(self.info.categories)}")
+            raise ValueError(f"unknown category {name}; {closest(name, self.info.categories)}")
         return self.info.categories.index(name)
 
 
@@ -156,7 +157,19 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Predictor:
         device: where to compute.
     """
     folder = model_folder(Path(path))
-    return Predictor(from_pretrained(folder), read_metadata(folder), device)
+    return Predictor(from_pretrained(folder), feeding_metadata(folder), device)
+
+
+def feeding_metadata(folder: Path) -> dict[str, Any]:
+    """What `armillary.training` saved with a model, without which no picture can be framed for it."""
+    metadata = read_metadata(folder)
+    missing = [key for key in ("data", "image_size", "store_size", "margin") if key not in metadata]
+    if missing:
+        raise ValueError(
+            f"{folder / 'config.json'}: expected the metadata of a trained model, got none of {', '.join(missing)}; "
+            "name a run of `armillary train`"
+        )
+    return metadata
 
 
 def model_folder(path: Path) -> Path:

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 import tyro
 
+from armillary.apps.machine import check_output
 from armillary.apps.parse import closest, parse
 from armillary.data import (
     FAMILIES,
@@ -68,7 +70,7 @@ class RenderCommand:
     split: str = "train"
 
     # Unit of the mesh files: m, cm or mm; by default a mesh is scaled to a radius of 0.1 m.
-    unit: str | None = None
+    unit: Literal["m", "cm", "mm"] | None = None
 
     # Rotational symmetry of meshes, NAME=GROUP: C2, C3, ..., Cinf (a vase), D2, ..., Dinf (a cylinder), T, O or I,
     # about the mesh's z axis or, as in Cinf:y, about another. Rotations that look the same then count as the same.
@@ -89,6 +91,11 @@ def main(arguments: Sequence[str], started: float) -> None:
     command = parse(RenderCommand, arguments, "armillary render", description=DESCRIPTION)
     if not command.sources:
         raise ValueError("expected mesh files or names of shapes, got none; see armillary render --help")
+    if command.views < 1 or command.members < 1:
+        raise ValueError(f"expected --views and --members of 1 or more, got {command.views} and {command.members}")
+    if command.split != Path(command.split).name or command.split in ("", "..", "models"):
+        raise ValueError(f"--split {command.split}: expected the name of a part, not a path; take train, val or test")
+    check_output(command.out)
     symmetries = dict(_named_symmetry(entry) for entry in command.symmetry)
     shapes = [shape for source in command.sources for shape in _shapes(source, command, symmetries)]
     unused = [name for name in symmetries if name not in [shape.name for shape in shapes]]
@@ -112,14 +119,12 @@ def _shapes(source: str, command: RenderCommand, symmetries: dict[str, SymmetryG
         return [make_solid(source)]
     if source in FAMILIES:
         first = command.first_member
-        return [make_shape(source, seed) for seed in range(first, first + max(command.members, 1))]
+        return [make_shape(source, seed) for seed in range(first, first + command.members)]
     raise ValueError(f"{source}: neither a mesh file nor a shape's name; {closest(source, [*SOLIDS, *FAMILIES])}")
 
 
-def _mesh_shape(path: Path, unit: str | None, symmetries: dict[str, SymmetryGroup]) -> Shape:
+def _mesh_shape(path: Path, unit: Literal["m", "cm", "mm"] | None, symmetries: dict[str, SymmetryGroup]) -> Shape:
     mesh = load_mesh(path)
-    if unit is not None and unit not in UNITS:
-        raise ValueError(f"expected a unit of {', '.join(UNITS)}, got {unit}")
     radius = FIT_RADIUS if unit is None else mesh.bounding_sphere()[1] * UNITS[unit]
     if not mesh.watertight:
         print(f"{path}: the surface is not closed; it is rendered from both sides", file=sys.stderr)

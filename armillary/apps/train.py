@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 import tyro
 
 from armillary.apps.dataset import open_split
 from armillary.apps.lookup import Lookup
+from armillary.apps.machine import check_output, use_threads
 from armillary.apps.parse import parse
 from armillary.data import ImageStore, Reader
 from armillary.training import TrainConfig, config_to_json, recipe, recipe_names, train
@@ -77,8 +77,10 @@ def main(arguments: Sequence[str], started: float) -> None:
     if command.dry_run:
         print(json.dumps(config_to_json(config), indent=2))
         return
-    if command.threads is not None:
-        torch.set_num_threads(command.threads)
+    check_output(command.out)
+    if command.stop_after is not None and command.stop_after < 1:
+        raise ValueError(f"expected --stop-after 1 or more, got {command.stop_after}; leave it out to use the budget")
+    use_threads(command.threads)
     store, held_out = _stores(command, config, reader)
     folder = train(config, command.out, store, held_out, started=started, stop_after=command.stop_after)
     if (folder / "model.safetensors").exists():
@@ -103,9 +105,9 @@ def _parse(arguments: Sequence[str], default_recipe: str) -> TrainCommand:
 
 
 def _named_recipe(arguments: Sequence[str]) -> str | None:
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
-        if word == "--recipe":
-            return following
+    for place, word in enumerate(arguments):
+        if word == "--recipe" and place + 1 < len(arguments):
+            return arguments[place + 1]
         if word.startswith("--recipe="):
             return word.removeprefix("--recipe=")
     return None

@@ -93,7 +93,7 @@ def _open_single(path: Path) -> Reader:
         if len(files) == 1:
             return _open_single(files[0])
         found = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
-        raise ValueError(f"{path}: expected {_FORMATS}, got {found}; see armillary/data/open.py for the layouts")
+        raise ValueError(f"{path}: expected {_FORMATS}, got {found}; see docs/data.md for the layouts")
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return PosedNpzReader(path)

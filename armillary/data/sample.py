@@ -215,6 +215,28 @@ determinant 1 within 0.001; divide out the scale
     return nearest_rotation(matrix).float()
 
 
+def valid_translations(vectors: np.ndarray, names: Sequence[str], source: str) -> Float[Tensor, "samples 3"]:
+    """Translations of a data set as float32; one with NaN or infinity is refused."""
+    vector = torch.as_tensor(np.array(vectors, dtype=np.float64))
+    _refuse(~vector.isfinite().all(-1), vector, "translation t of finite numbers", names, source)
+    return vector.float()
+
+
+def valid_intrinsics(matrices: np.ndarray, names: Sequence[str], source: str) -> Float[Tensor, "samples 3 3"]:
+    """Pinhole matrices of a data set as float32; one without focal lengths above zero is refused."""
+    matrix = torch.as_tensor(np.array(matrices, dtype=np.float64))
+    wrong = ~matrix.isfinite().all(-1).all(-1) | (matrix[:, 0, 0] <= 0) | (matrix[:, 1, 1] <= 0)
+    _refuse(wrong, matrix, "pinhole matrix K (pixels) with focal lengths above zero", names, source)
+    return matrix.float()
+
+
+def _refuse(wrong: Bool[Tensor, " samples"], values: Tensor, what: str, names: Sequence[str], source: str) -> None:
+    if bool(wrong.any()):
+        first = int(wrong.nonzero()[0])
+        got = " ".join(str(values[first].tolist()).split())
+        raise ValueError(f"{source}: sample {first} ({names[first]}): expected a {what}, got {got}; correct or drop it")
+
+
 def _remedy(matrix: Float[Tensor, "3 3"]) -> str:
     if not bool(matrix.isfinite().all()):
         return "it holds NaN or infinity: drop this sample"

@@ -16,7 +16,6 @@ A file belongs to one model, one data set and one set of settings; anything else
 
 import io
 import json
-import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +29,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from armillary.data.atomic import write_atomically
+from armillary.data.record import read_npz
 from armillary.data.sample import Batch, DatasetInfo
 from armillary.distributions import SO3Distribution
 from armillary.evaluation.metrics import spread
@@ -73,15 +73,14 @@ class Predictions:
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read a file written by `save`."""
+        remedy = "delete it and evaluate again"
+        arrays = read_npz(path, ("names", "header", *TENSORS), remedy)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                tensors = {name: torch.from_numpy(arrays[name]) for name in TENSORS}
-                names, header = tuple(arrays["names"].tolist()), json.loads(str(arrays["header"]))
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{path}: expected a predictions file, got {error}; delete it and evaluate again"
-            ) from None
-        return cls(names=names, header=header, **tensors)
+            header = json.loads(str(arrays["header"]))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}: expected a header in JSON, got '{error}'; {remedy}") from None
+        tensors = {name: torch.from_numpy(arrays[name]) for name in TENSORS}
+        return cls(names=tuple(arrays["names"].tolist()), header=header, **tensors)
 
 
 TENSORS = tuple(field.name for field in fields(Predictions) if field.name not in ("names", "header"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 FORMAT = "armillary-model-1"
@@ -24,10 +24,14 @@ def write_folder(folder: Path, record: dict[str, Any], weights: dict[str, Tensor
     folder.mkdir(parents=True, exist_ok=True)
     drafts = {name: folder / f".{name}.{os.getpid()}.tmp" for name in (WEIGHTS, RECORD)}
     try:
-        save_file(plain, drafts[WEIGHTS])
+        # Through plain writes, whose errors are the operating system's: a full disk is an OSError.
+        drafts[WEIGHTS].write_bytes(save(plain))
         drafts[RECORD].write_text(text + "\n", encoding="utf-8")
         for name, draft in drafts.items():
             os.replace(draft, folder / name)
+    except OSError as error:
+        # A failing write knows only its number.
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     finally:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
@@ -37,16 +41,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     """The record of a folder; FileNotFoundError or ValueError in one line when there is none of ours."""
     path = folder / RECORD
     if not path.is_file():
-        raise FileNotFoundError(
-            f"expected a saved model with {path}, got no such file; name the folder of save_pretrained"
-        )
+        raise FileNotFoundError(f"{path}: expected a saved model, got no such file; name the folder of save_pretrained")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"expected JSON in {path}, got: {error}; save the model again") from error
+        raise ValueError(f"{path}: expected JSON, got '{error}'; save the model again") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(
-            f"expected the configuration of a saved armillary model in {path}, got another file; check the folder"
+            f"{path}: expected the configuration of a saved armillary model, got another file; check the folder"
         )
     return record
 
@@ -55,9 +57,11 @@ def load_weights(module: nn.Module, folder: Path) -> None:
     """Give a module the weights of a folder, name by name."""
     path = folder / WEIGHTS
     if not path.is_file():
-        raise FileNotFoundError(f"expected the weights at {path}, got no such file; copy the whole folder")
+        raise FileNotFoundError(f"{path}: expected the weights, got no such file; copy the whole folder")
     try:
         module.load_state_dict(load_file(path), strict=True)
     except (RuntimeError, OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"expected weights that fit {folder / RECORD}, got: {reason}; save it again") from error
+        raise ValueError(
+            f"{path}: expected weights that fit {RECORD}, got '{reason}'; copy or save the model again"
+        ) from error

@@ -56,6 +56,7 @@ class Monitor(Callback):
         self.images = 0
         self.validations_done = 0
         self.random_state: dict[str, Any] | None = None
+        self.bar: tqdm | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the log and take up the random state of the checkpoint."""
@@ -93,9 +94,15 @@ class Monitor(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the log."""
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
         if self.writer is not None:
             self.writer.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """End the bar's line, so that the error begins its own."""
+        if self.bar is not None:
+            self.bar.close()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add elapsed time and random state to the checkpoint."""
@@ -144,6 +151,7 @@ class Monitor(Callback):
         self._advance_bar(step, record)
 
     def _advance_bar(self, step: int, record: dict[str, Any] | None) -> None:
+        assert self.bar is not None
         self.bar.n = step if self.budget.steps is not None else min(round(self.budget.elapsed()), self.bar.total)
         if record is not None:
             self.bar.set_postfix(step=step, loss=f"{record['loss']:.2f}", refresh=False)

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 import armillary
 from armillary.data import Batch, ImageStore, centre_crop
+from armillary.data.atomic import naming_when_full
 from armillary.data.record import write_json
 from armillary.models import Model
 from armillary.training.config import TrainConfig, config_from_json, config_to_json
@@ -61,21 +62,21 @@ def train(
     from armillary.training.module import DensityModule
     from armillary.training.monitor import Monitor
 
-    _open_folder(folder, config)
-    checkpoint = folder / "checkpoint.ckpt"
-    resumed = checkpoint.exists()
-    if _finished(folder, config, checkpoint):
-        write_log(folder, f"already trained: {folder / 'model'}")
-        return folder / "model"
     budget = Budget(config.steps, config.minutes)
     budget.started = budget.started if started is None else started
+    _open_folder(folder, config)
+    checkpoint = folder / "checkpoint.ckpt"
+    state = _read_checkpoint(checkpoint)
+    if state is not None and (folder / "model").exists() and _finished(config, state):
+        write_log(folder, f"already trained: {folder / 'model'}")
+        return folder / "model"
     torch.manual_seed(config.seed)
     model = config.model.build()
     if config.channels_last:
         # Typed as a module call: only 4-D parameters take the format.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     parameters = sum(p.numel() for p in model.parameters())
-    write_log(folder, f"{'resuming' if resumed else 'training'}: {len(store)} views, {parameters:,} parameters")
+    write_log(folder, f"{'training' if state is None else 'resuming'}: {len(store)} views, {parameters:,} parameters")
     module = DensityModule(model, config, budget)
     monitor = Monitor(folder, budget, config.log_every, _validation_batch(held_out, config), stop_after)
     _quiet_lightning()
@@ -97,10 +98,10 @@ def train(
     # Tails of a sharp density are denormal floats, on which CPUs are two to seven times slower.
     torch.set_flush_denormal(True)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), naming_when_full(folder):
             # Lightning's use of torch's pytree, theirs to mend.
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
-            trainer.fit(module, feed, ckpt_path=str(checkpoint) if resumed else None, weights_only=True)
+            trainer.fit(module, feed, ckpt_path=None if state is None else str(checkpoint), weights_only=True)
     finally:
         torch.set_flush_denormal(False)
     if trainer.is_global_zero:
@@ -131,7 +132,8 @@ def save_model(model: Model, folder: Path, store: ImageStore, config: TrainConfi
 def write_log(folder: Path, line: str) -> None:
     """Add a line to log.txt, and show it without disturbing a progress bar."""
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-    with open(folder / "log.txt", "a", encoding="utf-8") as file:
+    path = folder / "log.txt"
+    with naming_when_full(path), open(path, "a", encoding="utf-8") as file:
         file.write(f"{stamp} {line}\n")
     tqdm.write(line, file=sys.stderr)
 
@@ -148,7 +150,6 @@ def read_config(folder: Path) -> TrainConfig:
 
 
 def _open_folder(folder: Path, config: TrainConfig) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     if (folder / "config.json").exists():
         before = read_config(folder)
         record, earlier = config_to_json(config), config_to_json(before)
@@ -158,14 +159,26 @@ def _open_folder(folder: Path, config: TrainConfig) -> None:
                 f"{folder}: holds a run with another {', '.join(different)}; "
                 "give its own options to resume it, or another --out to train anew"
             )
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: expected an empty folder or a run, got other files; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config_to_json(config))
     write_json(folder / "environment.json", _environment())
 
 
-def _finished(folder: Path, config: TrainConfig, checkpoint: Path) -> bool:
-    if not (checkpoint.exists() and (folder / "model").exists()):
-        return False
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+def _read_checkpoint(path: Path) -> dict[str, Any] | None:
+    """The checkpoint of a run that was begun before."""
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler fails on damage in many ways of its own
+        raise ValueError(
+            f"{path}: expected a checkpoint, got a damaged file; delete the run folder and train again"
+        ) from error
+
+
+def _finished(config: TrainConfig, state: dict[str, Any]) -> bool:
     if config.steps is not None:
         return state["global_step"] >= config.steps
     assert config.minutes is not None

@@ -38,7 +38,9 @@ class Budget:
                 "give exactly one of --steps and --minutes"
             )
         if (self.steps or self.minutes or 0.0) <= 0.0:
-            raise ValueError(f"expected a positive budget, got steps {self.steps} and minutes {self.minutes}")
+            raise ValueError(
+                f"expected a positive budget, got steps {self.steps} and minutes {self.minutes}; give more than 0"
+            )
         self.started = self.clock()
 
     def elapsed(self) -> float:

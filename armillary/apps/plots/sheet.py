@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from armillary.apps.plots.figure import figure_png
 from armillary.apps.plots.mollweide import draw_mollweide, draw_tilt_legend
-from armillary.data.atomic import write_atomically
 from armillary.distributions import SO3Distribution
 
 
@@ -49,8 +47,3 @@ def sheet_png(panels: Sequence[Panel], columns: int = 2) -> bytes:
         sphere.set_title(panel.caption, fontsize=8, pad=4)
     draw_tilt_legend(figure.add_subplot(grid[0, 2 * columns], projection="polar"))
     return figure_png(figure)
-
-
-def write_picture(path: Path, panel: Panel) -> None:
-    """One panel as a PNG file, written whole or not at all."""
-    write_atomically(path, sheet_png([panel], columns=1))

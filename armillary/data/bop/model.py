@@ -5,6 +5,7 @@ bounding sphere, ``sphere_centre`` and ``sphere_radius``; other readers ignore t
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,17 +80,31 @@ def read_models(split_folder: Path, object_ids: list[int]) -> tuple[DatasetInfo,
         root / name for root in (split_folder.parent, split_folder) for name in ("models", "models_eval", "models_cad")
     ]
     file = next((place / "models_info.json" for place in places if (place / "models_info.json").is_file()), None)
+    if file is None:
+        warnings.warn(
+            f"{places[0] / 'models_info.json'}: no such file, so symmetries and sizes of the objects are not known; "
+            "restore it from the dataset's models archive",
+            stacklevel=2,
+        )
     models = {} if file is None else read_json(file, "restore it from the dataset's models archive")
     missing = [object_id for object_id in object_ids if str(object_id) not in models]
     if file is not None and missing:
         raise ValueError(f"{file}: expected object {missing[0]} of {split_folder.name}, got no entry; restore the file")
-    entries = [models.get(str(object_id), {}) for object_id in object_ids]
-    info, category = DatasetInfo.of_objects(
-        split_folder.resolve().parent.name,
-        [entry.get("name", f"obj_{object_id:06d}") for object_id, entry in zip(object_ids, entries, strict=True)],
-        [SymmetryGroup.from_bop(entry) for entry in entries],
-        None if file is None else [_sphere(entry) for entry in entries],
-    )
+    names, symmetries, spheres = [], [], []
+    for object_id in object_ids:
+        entry = models.get(str(object_id), {})
+        try:
+            names.append(entry.get("name", f"obj_{object_id:06d}"))
+            symmetries.append(SymmetryGroup.from_bop(entry))
+            spheres += [] if file is None else [_sphere(entry)]
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:80]
+            raise ValueError(
+                f"{file}: object {object_id}: expected diameter, box and symmetries as BOP has them, got '{reason}'; "
+                "restore the file"
+            ) from error
+    dataset = split_folder.resolve().parent.name
+    info, category = DatasetInfo.of_objects(dataset, names, symmetries, None if file is None else spheres)
     return info, dict(zip(object_ids, category, strict=True))
 
 

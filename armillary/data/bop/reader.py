@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from armillary.data.bop.model import MM_PER_METRE, read_models
 from armillary.data.picture import picture_files, read_mask, read_picture
 from armillary.data.record import read_json
-from armillary.data.sample import Reader, Sample, valid_rotations
+from armillary.data.sample import Reader, Sample, valid_intrinsics, valid_rotations, valid_translations
 
 # Less of an object than this is no fair picture of its rotation (BOP's own limit for test targets is also 0.1).
 MIN_VISIBLE = 0.1
@@ -67,9 +66,9 @@ class BopReader(Reader):
         matrices = np.stack([instance.rotation for instance in self._instances]).reshape(-1, 3, 3)
         self._rotations = valid_rotations(matrices, names, str(split_folder))
         translations = np.stack([instance.translation for instance in self._instances])
-        self._translations = torch.from_numpy(translations / MM_PER_METRE).float()
+        self._translations = valid_translations(translations / MM_PER_METRE, names, str(split_folder))
         intrinsics = np.stack([instance.intrinsics for instance in self._instances]).reshape(-1, 3, 3)
-        self._intrinsics = torch.from_numpy(intrinsics).float()
+        self._intrinsics = valid_intrinsics(intrinsics, names, str(split_folder))
         object_ids = sorted({instance.object_id for instance in self._instances})
         self.info, self._category = read_models(split_folder, object_ids)
 
@@ -107,6 +106,8 @@ def _read_scene(scene: Path, min_visible: float) -> list[_Instance]:
     pictures = picture_files(scene / "rgb") or picture_files(scene / "gray")
     masks = picture_files(scene / "mask_visib") or picture_files(scene / "mask")
     instances = []
+    for record, name in ((poses, "scene_gt"), (cameras, "scene_camera"), (visibility, "scene_gt_info")):
+        _check_entries(record, dict if name == "scene_camera" else list, scene / f"{name}.json", remedy)
     for image_id in sorted(poses, key=int):
         stem = f"{int(image_id):06d}"
         if stem not in pictures:
@@ -122,16 +123,22 @@ def _read_scene(scene: Path, min_visible: float) -> list[_Instance]:
                 file = scene / "mask_visib" / f"{stem}_{number:06d}.png"
                 raise FileNotFoundError(f"{file}: expected a mask, got no such file; {remedy}")
             name = f"{scene.name}/{stem}_{number:06d}"
-            if "obj_id" not in pose:
-                raise ValueError(f"{scene}: image {image_id}: expected an entry 'obj_id', got none; {remedy}")
+            if not isinstance(pose.get("obj_id"), int):
+                raise ValueError(f"{scene}: image {image_id}: expected a number obj_id, got none; {remedy}")
             source = f"{scene}: image {image_id}"
             rotation = _numbers(pose, "cam_R_m2c", 9, source)
             translation = _numbers(pose, "cam_t_m2c", 3, source)
             intrinsics = _numbers(cameras[image_id], "cam_K", 9, source)
-            instances.append(
-                _Instance(name, int(pose["obj_id"]), pictures[stem], mask, rotation, translation, intrinsics)
-            )
+            instances.append(_Instance(name, pose["obj_id"], pictures[stem], mask, rotation, translation, intrinsics))
     return instances
+
+
+def _check_entries(record: dict, kind: type, file: Path, remedy: str) -> None:
+    """Refuse a scene file that is not image number to an object, or to a list of objects."""
+    for image_id, entry in record.items():
+        inside = entry if isinstance(entry, list) else [entry]
+        if not image_id.isdigit() or not isinstance(entry, kind) or not all(isinstance(part, dict) for part in inside):
+            raise ValueError(f"{file}: image {image_id}: expected what BOP has there, got {entry!r:.40}; {remedy}")
 
 
 def _visible(entry: dict, min_visible: float) -> bool:

@@ -42,8 +42,7 @@ def read_colmap(folder: Path) -> PosedPhotos:
             "export the model with 'colmap model_converter --output_type TXT'"
         )
     cameras = _read_cameras(model / "cameras.txt")
-    lines = [line.strip() for line in (model / "images.txt").read_text().splitlines()]
-    lines = [line for line in lines if not line.startswith("#")]
+    lines = _lines(model / "images.txt")
     # Points may be absent, so empty lines count: entries are every other line from the first that is not empty.
     while lines and not lines[0]:
         lines.pop(0)
@@ -63,6 +62,8 @@ def _photo(line: str, cameras: dict[str, np.ndarray], pictures: Path, masks: Pat
         quat_wxyz, translation = np.split(np.array(fields[1:8], dtype=np.float64), [4])
     except ValueError as error:
         raise ValueError(f"{source}: expected a pose of seven numbers, got '{line[:60]}'; export it again") from error
+    if not np.linalg.norm(quat_wxyz) > 0:
+        raise ValueError(f"{source}: expected a quaternion, got zero or NaN in '{line[:60]}'; export it again")
     mask = masks / f"{name}.png"
     return Photo(
         path=pictures / name,
@@ -74,11 +75,21 @@ def _photo(line: str, cameras: dict[str, np.ndarray], pictures: Path, masks: Pat
     )
 
 
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file without comments."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        remedy = "export the model with 'colmap model_converter --output_type TXT'"
+        raise ValueError(f"{path}: expected text, got a binary file; {remedy}") from error
+    return [line for line in lines if not line.startswith("#")]
+
+
 def _read_cameras(path: Path) -> dict[str, np.ndarray]:
     cameras = {}
-    for line in path.read_text().splitlines():
+    for line in _lines(path):
         fields = line.split()
-        if not fields or fields[0].startswith("#"):
+        if not fields:
             continue
         model = fields[1] if len(fields) > 1 else ""
         if model not in _MODELS or len(fields) != 4 + _MODELS[model][0]:
@@ -86,7 +97,10 @@ def _read_cameras(path: Path) -> dict[str, np.ndarray]:
                 f"{path}: expected a camera model among {', '.join(_MODELS)}, got '{line[:60]}'; "
                 "undistort with 'colmap image_undistorter', which writes PINHOLE"
             )
-        numbers = [float(field) for field in fields[4:]]
+        try:
+            numbers = [float(field) for field in fields[4:]]
+        except ValueError as error:
+            raise ValueError(f"{path}: expected numbers after the model, got '{line[:60]}'; export it again") from error
         focals = _MODELS[model][1]
         distortion = numbers[focals + 2 :]
         if any(distortion):

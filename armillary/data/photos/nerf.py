@@ -32,6 +32,10 @@ def read_nerf(path: Path) -> PosedPhotos:
     record = read_json(path, "check the path, and see NeRF's transforms.json")
     if not isinstance(record.get("frames"), list):
         raise ValueError(f"{path}: expected a list 'frames', got none; see NeRF's transforms.json")
+    if not all(isinstance(frame, dict) for frame in record["frames"]):
+        raise ValueError(
+            f"{path}: expected each of frames to be an object, got another value; see NeRF's transforms.json"
+        )
     if any(record.get(key) or any(frame.get(key) for frame in record["frames"]) for key in ("k1", "k2", "p1", "p2")):
         warnings.warn(f"{path}: lens distortion is ignored; undistort the photographs first", stacklevel=2)
     return PosedPhotos([_photo(path, record, frame, number) for number, frame in enumerate(record["frames"])], path)
@@ -41,17 +45,24 @@ def _photo(path: Path, record: dict, frame: dict, number: int) -> Photo:
     for key in ("file_path", "transform_matrix"):
         if key not in frame:
             raise ValueError(f"{path}: frame {number}: expected {key}, got {', '.join(frame) or 'nothing'}; add it")
-    matrix = np.array(frame["transform_matrix"], dtype=np.float64)
+    try:
+        matrix = np.array(frame["transform_matrix"], dtype=np.float64)
+        file = path.parent / frame["file_path"]
+        file = file if file.suffix else file.with_suffix(".png")
+        intrinsics = _intrinsics({**record, **frame}, file)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"{path}: frame {number}: expected numbers and a file name, got '{error}'; correct it"
+        ) from error
     if matrix.shape not in ((4, 4), (3, 4)):
         raise ValueError(f"{path}: frame {number}: expected a 4 x 4 transform_matrix, got {matrix.shape}; correct it")
     rotation = _OPENCV_FROM_OPENGL @ matrix[:3, :3].T
-    file = path.parent / frame["file_path"]
     return Photo(
-        path=file if file.suffix else file.with_suffix(".png"),
+        path=file,
         name=frame["file_path"],
         rotation=rotation,
         translation=-rotation @ matrix[:3, 3],
-        intrinsics=_intrinsics({**record, **frame}, file if file.suffix else file.with_suffix(".png")),
+        intrinsics=intrinsics,
         mask_path=path.parent / frame["mask_path"] if "mask_path" in frame else None,
     )
 

@@ -51,6 +51,9 @@ def read_pose_csv(path: Path) -> PosedPhotos:
 
 
 def _photo(path: Path, columns: tuple[str, ...], row: dict[str, str], number: int) -> Photo:
+    if not row["file"]:
+        raise ValueError(f"{path}: row {number}: expected the name of a picture under file, got none; correct the row")
+
     def numbers(names: tuple[str, ...]) -> np.ndarray:
         try:
             return np.array([float(row[name]) for name in names])

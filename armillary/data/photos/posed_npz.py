@@ -9,13 +9,13 @@ photos.npz
   mask    (samples, height, width)    not zero where the object is visible     optional
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from armillary.data.sample import DatasetInfo, Reader, Sample, valid_rotations
+from armillary.data.record import read_npz
+from armillary.data.sample import DatasetInfo, Reader, Sample, valid_intrinsics, valid_rotations, valid_translations
 
 
 class PosedNpzReader(Reader):
@@ -38,9 +38,12 @@ class PosedNpzReader(Reader):
         names = arrays.get("name", np.array([f"{index:06d}" for index in range(count)]))
         self._names = [str(name) for name in names]
         self._rotations = valid_rotations(arrays["R"], self._names, str(path))
-        self._translations = _tensor(arrays.get("t"))
-        intrinsics = _tensor(arrays.get("K"))
-        self._intrinsics = intrinsics.expand(count, 3, 3) if intrinsics is not None else None
+        self._translations, self._intrinsics = None, None
+        if "t" in arrays:
+            self._translations = valid_translations(arrays["t"], self._names, str(path))
+        if "K" in arrays:
+            intrinsics = np.broadcast_to(arrays["K"], (count, 3, 3))
+            self._intrinsics = valid_intrinsics(intrinsics, self._names, str(path))
         self._masks = arrays.get("mask")
         self.info = DatasetInfo(path.stem, (path.stem,))
 
@@ -60,18 +63,7 @@ class PosedNpzReader(Reader):
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """The file's arrays, their shapes checked against the tree above."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected an npz file of posed photographs, got no such file; check the path")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if key in ("image", "R", "t", "K", "name", "mask")}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path}: expected an npz file, got one that does not open ({error}); write it again"
-        ) from error
-    for key in ("image", "R"):
-        if key not in arrays:
-            raise ValueError(f"{path}: expected arrays image and R, got {', '.join(arrays) or 'none'}; add {key}")
+    arrays = read_npz(path, ("image", "R"), "write it again, as docs/data.md says")
     image = arrays["image"]
     if image.dtype != np.uint8 or image.ndim != 4 or image.shape[-1] != 3:
         raise ValueError(
@@ -89,7 +81,3 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         if key in arrays and arrays[key].shape not in shapes:
             raise ValueError(f"{path}: expected {key} of shape {shapes[0]}, got {arrays[key].shape}; correct the array")
     return arrays
-
-
-def _tensor(array: np.ndarray | None) -> torch.Tensor | None:
-    return None if array is None else torch.from_numpy(array).float()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from armillary.data.picture import read_mask, read_picture
-from armillary.data.sample import DatasetInfo, Reader, Sample, valid_rotations
+from armillary.data.sample import DatasetInfo, Reader, Sample, valid_intrinsics, valid_rotations, valid_translations
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,12 @@ class PosedPhotos(Reader):
         self._rotations = valid_rotations(
             np.stack([photo.rotation for photo in photos]), [photo.name for photo in photos], str(source)
         )
+        # Checked one by one: a photograph may lack what another has.
+        for photo in photos:
+            if photo.translation is not None:
+                valid_translations(photo.translation[None], [photo.name], str(source))
+            if photo.intrinsics is not None:
+                valid_intrinsics(photo.intrinsics[None], [photo.name], str(source))
         name = category or source.resolve().parent.name
         self.info = DatasetInfo(name, (name,))
 

@@ -150,7 +150,8 @@ def load_mesh(path: str | Path) -> Mesh:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a mesh file, got {path}, which does not exist; check the path")
+        got = "a folder; name the files in it" if path.is_dir() else "no such file; check the path"
+        raise FileNotFoundError(f"{path}: expected a mesh file, got {got}")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path}: expected one of {', '.join(SUFFIXES)}, got '{path.suffix}'; convert the mesh first")
     import trimesh
@@ -179,6 +180,8 @@ def _mesh_from_trimesh(geometry: "trimesh.Trimesh", path: Path) -> Mesh:  # type
         colours = np.asarray(coloured.vertex_colors)
     if colours is not None and colours.shape != (len(vertices), 4):
         colours = np.broadcast_to(colours.reshape(-1, 4)[:1], (len(vertices), 4))
+    if np.isfinite(vertices).all() and not (vertices.max(0) > vertices.min(0)).any():
+        raise ValueError(f"{path}: expected a surface, got all vertices in one point; export the file again")
     try:
         return Mesh(
             vertices=torch.tensor(vertices, dtype=torch.float32),

@@ -1,0 +1,314 @@
+"""What the user did wrong is one line on stderr and exit status 2, and leaves nothing half-written."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from armillary.apps.cli import main
+from armillary.data import open_dataset
+
+
+def said(words: list[str], capsys: pytest.CaptureFixture) -> str:
+    """The one line that a failing command says."""
+    assert main(words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("armillary: error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_unknown_words_get_the_closest_match(capsys, tmp_path):
+    assert "did you mean train?" in said(["trian"], capsys)
+    assert "did you mean --minutes?" in said(["demo", "--out", "x", "--minuts", "3"], capsys)
+    words = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert "did you mean photos?" in said([*words, "--recipe", "fotos"], capsys)
+    assert "did you mean --lmax?" in said([*words, "--lmx", "3"], capsys)
+    assert "did you mean cube?" in said(["render", "cubes", "--out", str(tmp_path / "out")], capsys)
+
+
+def test_missing_and_wrong_options_are_named(capsys):
+    assert "missing --out" in said(["demo"], capsys)
+    assert "--minutes" in said(["demo", "--out", "x", "--minutes", "soon"], capsys)
+    assert "expected minutes and views above zero" in said(["demo", "--out", "x", "--minutes", "0"], capsys)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture"])
+def test_an_unreadable_image_is_named_and_nothing_is_written(content, run, photo, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(content)
+    line = said(["predict", str(run), str(photo), str(bad), "--out", str(tmp_path / "out")], capsys)
+    assert "bad.png" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_files_are_named(run, tmp_path, capsys):
+    gone = str(tmp_path / "gone")
+    assert "gone" in said(["train", "--data", gone, "--out", str(tmp_path / "run")], capsys)
+    assert "gone" in said(["predict", gone, gone, "--out", str(tmp_path / "out")], capsys)
+    assert "gone" in said(["evaluate", str(run), "--data", gone, "--out", str(tmp_path / "out")], capsys)
+    assert "gone.stl" in said(["render", f"{gone}.stl", "--out", str(tmp_path / "out")], capsys)
+
+
+@pytest.mark.parametrize("text", ["OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n", "OFF\n3 1 0\n0 0 nan\n1 0 0\n0 1 0\n3 0 1 2\n"])
+def test_a_mesh_without_faces_or_with_nan_is_named(text, tmp_path, capsys):
+    (tmp_path / "part.off").write_text(text)
+    line = said(["render", str(tmp_path / "part.off"), "--out", str(tmp_path / "out")], capsys)
+    assert "part.off" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_open_mesh_is_rendered_and_mentioned(tmp_path, capsys):
+    (tmp_path / "sail.off").write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    words = ["render", str(tmp_path / "sail.off"), "--views", "1", "--scene.size", "16", "--backend", "torch"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert "sail.off: the surface is not closed" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_says_how_to_finish(tmp_path, rendered, photo, capsys):
+    words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    assert main([*words, "--stop-after", "2"]) == 0
+    assert "not finished" in said(["predict", str(tmp_path / "run"), str(photo), "--out", str(tmp_path / "o")], capsys)
+    assert main(words) == 0
+    assert (tmp_path / "run" / "model" / "model.safetensors").exists()
+
+
+def test_a_run_with_other_options_is_not_overwritten(rendered, run, capsys):
+    words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(run), "--learning-rate", "0.5"]
+    assert "another learning_rate" in said(words, capsys)
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(rendered, run, tmp_path, capsys, monkeypatch):
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if "report" in path.name:
+            write(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("armillary.apps.assessment.SHOWN", 1)
+    line = said(["evaluate", str(run), "--data", str(rendered), "--out", str(tmp_path / "ev")], capsys)
+    assert "report.html" in line and re.search("full|space", line)
+    assert {path.name for path in (tmp_path / "ev").iterdir()} == {"predictions.npz", "metrics.json"}
+
+
+def test_symmetries_are_checked(tmp_path, capsys):
+    (tmp_path / "part.off").write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    words = ["render", str(tmp_path / "part.off"), "--out", str(tmp_path / "out"), "--symmetry"]
+    assert "expected NAME=GROUP" in said([*words, "C4"], capsys)
+    assert "expected C2, C3" in said([*words, "part=X"], capsys)
+    assert "did you mean part?" in said([*words, "prt=C2"], capsys)
+
+
+def test_results_never_go_where_a_file_is(rendered, run, photo, capsys):
+    below = str(photo / "results")
+    for out in (str(photo), below):
+        for words in (
+            ["predict", str(run), str(photo)],
+            ["evaluate", str(run), "--data", str(rendered)],
+            ["train", "--data", str(rendered), "--recipe", "debug"],
+            ["render", "tet", "--backend", "torch"],
+        ):
+            assert "photo.png: expected a folder for the results, got a file" in said([*words, "--out", out], capsys)
+
+
+def test_a_folder_of_other_things_becomes_no_run(rendered, capsys):
+    before = sorted(rendered.rglob("*"))
+    words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(rendered)]
+    assert "expected an empty folder or a run, got other files" in said(words, capsys)
+    assert sorted(rendered.rglob("*")) == before
+
+
+def test_what_is_no_run_and_no_picture_is_named(rendered, run, photo, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("hello")
+    out = ["--out", str(tmp_path / "out")]
+    assert "empty: holds no model" in said(["predict", str(tmp_path / "empty"), str(photo), *out], capsys)
+    assert "photo.png: no such folder" in said(["predict", str(photo), str(photo), *out], capsys)
+    assert "empty: expected pictures" in said(["predict", str(run), str(tmp_path / "empty"), *out], capsys)
+    assert "notes.txt: expected a readable pic" in said(
+        ["predict", str(run), str(tmp_path / "notes.txt"), *out], capsys
+    )
+    assert "empty: expected a BOP split" in said(
+        ["evaluate", str(run), "--data", str(tmp_path / "empty"), *out], capsys
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_machine_without_the_device_or_threads_is_named(rendered, run, photo, tmp_path, capsys):
+    predict = ["predict", str(run), str(photo), "--out", str(tmp_path / "out"), "--device"]
+    assert "expected a device as cpu, cuda" in said([*predict, "gpu"], capsys)
+    assert "take --device cpu" in said([*predict, "cuda:99"], capsys)
+    words = ["evaluate", str(run), "--data", str(rendered), "--out", str(tmp_path / "out"), "--threads", "0"]
+    assert "at least one thread" in said(words, capsys)
+
+
+def test_options_that_make_no_sense_are_named(rendered, tmp_path, capsys):
+    train = ["train", "--data", str(rendered), "--out", str(tmp_path / "out"), "--recipe", "debug"]
+    assert "missing --data, --out" in said(["train"], capsys)
+    assert "exactly one of --steps and --minutes" in said([*train, "--steps", "3", "--minutes", "1"], capsys)
+    assert "--stop-after 1 or more" in said([*train, "--stop-after", "0"], capsys)
+    assert "invalid choice '16' for argument '--precision'" in said([*train, "--precision", "16"], capsys)
+    line = said([*train, "--batch-size", "0"], capsys)
+    assert line.startswith("armillary: error: expected batch_size") and "--" not in line.split(";")[0]
+    render = ["render", "mug", "--out", str(tmp_path / "out"), "--backend", "torch"]
+    assert "--views and --members of 1 or more" in said([*render, "--members", "0"], capsys)
+    assert "expected the name of a part" in said([*render, "--split", "../models"], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("model/model.safetensors", "model.safetensors: expected weights that fit"),
+        ("model/config.json", "config.json: expected JSON"),
+        ("lookup.npz", "lookup.npz: expected an npz file"),
+    ],
+)
+def test_a_damaged_run_is_named(file, message, rendered, run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / file).write_bytes(b"xx")
+    words = ["evaluate", str(tmp_path / "run"), "--data", str(rendered), "--out", str(tmp_path / "out")]
+    assert message in said(words, capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_checkpoint_is_named(rendered, run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.ckpt").write_bytes(b"junk")
+    words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    assert "checkpoint.ckpt: expected a checkpoint, got a damaged file" in said(words, capsys)
+
+
+def scaled(pose: dict) -> dict:
+    return {**pose, "cam_R_m2c": [1.5 * value for value in pose["cam_R_m2c"]]}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("train/000001/scene_camera.json", None, "scene_camera.json: expected a JSON file, got no such file"),
+        ("train/000001/rgb/000003.png", None, "rgb/000003.png: expected a picture, got no such file"),
+        ("train/000001/mask_visib/000003_000000.png", None, "000003_000000.png: expected a mask, got no such file"),
+        ("models/models_info.json", lambda r: {"1": r["1"]}, "models_info.json: expected object 2"),
+        ("models/models_info.json", lambda r: {"1": {}, "2": {}}, "models_info.json: object 1: expected diameter"),
+        ("train/000001/scene_gt.json", lambda r: {"first": r["0"]}, "scene_gt.json: image first: expected"),
+        ("train/000001/scene_camera.json", lambda r: {**r, "0": 3}, "scene_camera.json: image 0: expected"),
+        (
+            "train/000001/scene_gt.json",
+            lambda r: {**r, "4": [scaled(r["4"][0])]},
+            r"sample 4 \(000001/000004_000000\): matrix is no rotation, defect 2.3[78]; .*divide out the scale",
+        ),
+    ],
+)
+def test_a_bop_folder_with_missing_or_wrong_files_is_named(
+    file: str, change: Callable[[dict], dict] | None, message: str, rendered, tmp_path, capsys
+):
+    shutil.copytree(rendered, tmp_path / "set")
+    if change is None:
+        (tmp_path / "set" / file).unlink()
+    else:
+        record = json.loads((tmp_path / "set" / file).read_text())
+        (tmp_path / "set" / file).write_text(json.dumps(change(record)))
+    words = ["train", "--data", str(tmp_path / "set"), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    assert re.search(message, said(words, capsys))
+    assert not (tmp_path / "run").exists()
+
+
+EYE = np.stack([np.eye(3)] * 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"R": EYE * 1.2}, r"sample 0 \(000000\): matrix is no rotation, defect 0.728.*divide out the scale"),
+        ({"R": EYE * np.nan}, "defect inf.*it holds NaN"),
+        ({"R": EYE @ np.diag([1, 1, -1])}, "defect 2.*it is a reflection"),
+        ({"R": EYE.astype(object)}, "expected an npz file of plain arrays"),
+        ({"t": np.full((4, 3), np.nan)}, "expected a translation t of finite numbers"),
+        ({"K": np.zeros((3, 3))}, "focal lengths above zero"),
+        ({"image": np.zeros((4, 8, 8, 3))}, "expected image as uint8"),
+        ({"image": np.zeros((0, 8, 8, 3), np.uint8), "R": EYE[:0]}, "expected samples, got none"),
+    ],
+)
+def test_photographs_with_wrong_arrays_are_named(change, message, tmp_path, capsys):
+    np.savez(tmp_path / "photos.npz", **{"image": np.zeros((4, 8, 8, 3), np.uint8), "R": EYE, **change})
+    words = ["train", "--data", str(tmp_path / "photos.npz"), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    line = said(words, capsys)
+    assert "photos" in line and re.search(message, line)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("poses.csv", "file,qw,qx,qy,qz\na.png,1,1,0,0\n", r"row 0 \(a.png\): expected a unit quaternion"),
+        ("poses.csv", "file,qw,qx,qy,qz\n,1,0,0,0\n", "row 0: expected the name of a picture"),
+        ("transforms.json", '{"frames": [3]}', "expected each of frames to be an object"),
+        ("transforms.json", '{"frames": [{"file_path": "a", "transform_matrix": "x"}]}', "frame 0: expected numbers"),
+    ],
+)
+def test_pose_files_with_mistakes_are_named(name, content, message, photo, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(photo, folder / "a.png")
+    (folder / name).write_text(content)
+    line = said(["train", "--data", str(folder), "--recipe", "debug", "--out", str(tmp_path / "run")], capsys)
+    assert name in line and re.search(message, line)
+
+
+def test_colmap_files_with_mistakes_are_named(photo, tmp_path, capsys):
+    shutil.copy(photo, tmp_path / "a.png")
+    words = ["train", "--data", str(tmp_path), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    (tmp_path / "images.txt").write_text("1 0 0 0 0 0 0 1 1 a.png\n\n")
+    (tmp_path / "cameras.txt").write_text("1 PINHOLE 80 60 50 50 40 thirty\n")
+    assert "cameras.txt: expected numbers" in said(words, capsys)
+    (tmp_path / "cameras.txt").write_bytes(b"\xff\xfe")
+    assert "cameras.txt: expected text, got a binary file" in said(words, capsys)
+    (tmp_path / "cameras.txt").write_text("1 PINHOLE 80 60 50 50 40 30\n")
+    assert "images.txt: expected a quaternion, got zero" in said(words, capsys)
+
+
+def test_a_bop_folder_without_models_is_read_with_a_note(rendered, tmp_path, capsys):
+    shutil.copytree(rendered, tmp_path / "set")
+    shutil.rmtree(tmp_path / "set" / "models")
+    words = ["train", "--data", str(tmp_path / "set"), "--recipe", "debug", "--out", str(tmp_path / "run"), "--dry-run"]
+    # A note of the library is one line on the terminal; the test run would make it an error.
+    with pytest.warns(UserWarning, match="models_info.json: no such file, so symmetries"):
+        open_dataset(tmp_path / "set", "train")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(words) == 0
+    assert capsys.readouterr().err.startswith("armillary: note: ")
+
+
+def test_no_egl_falls_back_to_torch_and_says_so(tmp_path, capsys, monkeypatch):
+    def missing(*sizes: int) -> None:
+        raise RuntimeError("libEGL.so: cannot open shared object file")
+
+    monkeypatch.setattr("armillary.data.rendering.renderer.EglBackend", missing)
+    words = ["render", "tet", "--views", "1", "--scene.size", "16", "--out", str(tmp_path / "set")]
+    assert main(words) == 0
+    assert "rendering with torch on cpu, no EGL here (libEGL.so" in capsys.readouterr().err
+    assert "take backend='torch'" in said([*words, "--backend", "egl"], capsys)
+
+
+def test_a_disk_that_fills_while_training_leaves_no_half_checkpoint(rendered, tmp_path, capsys, monkeypatch):
+    def full(trainer: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
+    words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    assert "checkpoint.ckpt: the disk is full" in said(words, capsys)
+    assert not [path for path in (tmp_path / "run").iterdir() if "checkpoint" in path.name or path.name == "model"]
+    monkeypatch.undo()
+    assert main(words) == 0

@@ -24,7 +24,7 @@ from armillary.harmonics.rotate import rotate_so3
 from armillary.harmonics.wigner import degree_weights, wigner_rows
 from armillary.so3.rotation import random_rotations
 
-NODES = 2**18  # nodes of all densities handled together: two float32 copies stay in a core's cache
+NODES = 2**20  # nodes of all densities handled together: their float32 copies stay in the last-level cache
 BALL = math.radians(15.0)  # radius of the ball about the label, two cells of a level-3 grid
 CORE = math.radians(0.5)  # inside it the star's density no longer grows
 RAYS = 512  # points of the star

@@ -52,7 +52,7 @@ class TrainConfig:
 
     # Part of the budget after which the training normaliser uses a grid one level finer, for peaks below its cells:
     # unbiased where there are several peaks, but a step takes about twice as long. 1 leaves it as it is.
-    finer_after: float = 0.8
+    finer_after: float = 1.0
 
     # Average the weights with this decay per step (0.999, say); 0 keeps the last weights.
     ema: float = 0.0

@@ -17,6 +17,7 @@ RECIPES: dict[str, tuple[str, TrainConfig]] = {
             minutes=8.0,
             validation=0.005,
             precision="bf16-mixed",
+            finer_after=0.9,
         ),
     ),
     "mesh": (

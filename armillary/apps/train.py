@@ -21,35 +21,30 @@ RECIPE_TABLE = "\n".join(f"  {name:<23}{purpose}" for name, purpose in recipe_na
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train a model on a data set: photographs with poses, a rendered data set, any BOP folder."""
+    """Options of training. Their help stands here because tyro finds no comments of a class made by `_parse`.
 
-    # The data set: a folder or file of posed pictures (BOP, npz, transforms.json, COLMAP text, CSV).
+    Attributes:
+        data: The data set: a folder or file of posed pictures (BOP, npz, transforms.json, COLMAP text, CSV).
+        out: The run folder; one that holds an unfinished run of the same options is taken up where it stopped.
+        recipe: Named settings from the table above; the options below start from its values. By default "photos" up to
+            3,000 pictures and "mesh" beyond.
+        split: Part of the data set to train on; by default "train" where it has parts.
+        val_data: A second data set for the validation loss, instead of views held out of the first.
+        threads: Processor threads; by default one for each core.
+        stop_after: Stop after so many steps although the budget is not used up; the same command takes up the run.
+        dry_run: Print the configuration and stop.
+        config: Settings of the recipe.
+    """
+
     data: str
-
-    # The run folder; one that holds an unfinished run of the same options is taken up where it stopped.
     out: Path
-
-    # Named settings from the table above; the options below start from its values. By default "photos" up to 3,000
-    # pictures and "mesh" beyond.
     recipe: str | None = None
-
-    # Part of the data set to train on; by default "train" where it has parts.
     split: str | None = None
-
-    # A second data set for the validation loss, instead of views held out of the first.
     val_data: str | None = None
-
-    # Processor threads; by default one for each core.
     threads: int | None = None
-
-    # Stop after so many steps although the budget is not used up; the same command takes the run up again.
     stop_after: int | None = None
-
-    # Print the configuration and stop.
     dry_run: bool = False
-
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
-    """Settings of the recipe."""
 
 
 DESCRIPTION = f"""Train a model on a data set: photographs with poses, a rendered data set, any BOP folder.

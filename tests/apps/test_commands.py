@@ -1,6 +1,7 @@
 """The commands end to end on a miniature: what they leave behind, what they say."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -79,7 +80,11 @@ def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert f"  armillary {command} " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"  armillary {command} " in said
+    # Between an option's name and its default there is always a word of help.
+    words = " ".join(said.replace("│", " ").split())
+    assert not re.findall(r"--[\w.-]+(?: \S+)? \((?:default|required)", words)
 
 
 def test_the_demo_leaves_report_and_figures(tmp_path, monkeypatch, capsys):

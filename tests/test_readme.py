@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from armillary.data import DatasetInfo
+from armillary.data import DatasetInfo, open_dataset
 from armillary.distributions import SO3Distribution
 from armillary.models import HarmonicRegressionConfig
 
@@ -18,10 +18,10 @@ BLOCK = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the README's ``run`` (an untrained model of the default size) and ``photo.jpg``; we stand in it."""
-    model = HarmonicRegressionConfig(lmax=2).build()
+    """A folder with the README's ``run`` (an untrained model of the size that training takes) and ``photo.jpg``; we stand in it."""
+    model = HarmonicRegressionConfig(lmax=2, image_size=64).build()
     info = DatasetInfo("part", ("part",))
-    metadata = {"data": info.to_json(), "store_size": 64, "margin": 0.1, "image_size": 48}
+    metadata = {"data": info.to_json(), "store_size": 96, "margin": 1.5, "image_size": 64}
     model.save_pretrained(tmp_path / "run", metadata)
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.jpg")
@@ -49,6 +49,25 @@ def test_five_lines_lead_from_image_to_distribution(folder: Path) -> None:
     assert isinstance(density, SO3Distribution)
     assert density.log_prob(torch.eye(3)[None]).shape == density.batch_shape == (1,)
     assert ((modes.mass >= 0) & (modes.mass <= 1)).all()
+
+
+def test_photographs_written_as_the_readme_says_are_read(folder: Path) -> None:
+    (written,) = re.findall(r"```python\n(import numpy.*?)```", README, re.DOTALL)
+    count, intrinsics = 3, np.diag([50.0, 50.0, 1.0])
+    names = {
+        "images": np.zeros((count, 30, 40, 3), dtype=np.uint8),
+        "rotations": np.stack([np.eye(3)] * count),
+        "translations": np.ones((count, 3)),
+        "intrinsics": np.stack([intrinsics] * count),
+    }
+    exec(written, names)
+    sample = open_dataset("photos.npz")[2]
+    assert sample.translation is not None and sample.intrinsics is not None
+    (table,) = re.findall(r"```\n(file,.*?)```", README, re.DOTALL)
+    Path("photos").mkdir()
+    Path("photos/poses.csv").write_text(table)
+    Path("photo.jpg").rename("photos/0001.jpg")
+    assert open_dataset("photos")[0].name == "0001.jpg"
 
 
 def test_the_readme_opens_with_the_block_and_two_commands() -> None:

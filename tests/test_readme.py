@@ -18,7 +18,7 @@ BLOCK = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the README's ``run`` (an untrained model of the size that training takes) and ``photo.jpg``; we stand in it."""
+    """A folder with the README's ``run`` (an untrained model of the size that training takes) and ``photo.jpg``."""
     model = HarmonicRegressionConfig(lmax=2, image_size=64).build()
     info = DatasetInfo("part", ("part",))
     metadata = {"data": info.to_json(), "store_size": 96, "margin": 1.5, "image_size": 64}

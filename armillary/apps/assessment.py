@@ -17,7 +17,6 @@ from armillary.apps.plots.sheet import Panel, sheet_png
 from armillary.apps.report import Picture, write_report
 from armillary.data import Batch, ImageStore, centre_crop
 from armillary.data.record import write_json
-from armillary.distributions import SO3Distribution
 from armillary.evaluation import (
     Predictions,
     error_metrics,
@@ -42,7 +41,7 @@ class Assessment:
 
     Attributes:
         model: in eval mode.
-        store: the views, framed as the model's training views were.
+        store: the views, framed as the model's training views were, in its categories.
         image_size: side of the pictures the model sees, pixels.
         model_digest: identifies the weights.
         title, lead, reproduce: of the report.
@@ -61,8 +60,6 @@ class Assessment:
     curve: bytes | None
     lookup: Lookup | None
     details: dict[str, str]
-    # The model's index of each of the data set's categories, for a model that is told them.
-    told: Int[Tensor, " categories"] | None = None
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Predict (unless the folder holds the predictions), measure, write all three files; returns the metrics."""
@@ -92,14 +89,9 @@ class Assessment:
         }
         if same_header(path, header):
             return Predictions.load(path)
-        predictions = predict(self._answer, self._batches(), header)
+        predictions = predict(self.model, self._batches(), header)
         predictions.save(path)
         return predictions
-
-    def _answer(
-        self, images: Float[Tensor, "views 3 height width"], category: Int[Tensor, " views"]
-    ) -> SO3Distribution:
-        return self.model(images, category if self.told is None else self.told.to(category.device)[category])
 
     def _batches(self) -> Iterator[Batch]:
         starts = range(0, len(self.store), BATCH_SIZE)
@@ -147,7 +139,7 @@ class Assessment:
     def _panel(self, index: int, predictions: Predictions, error: Float[Tensor, " views"]) -> Panel:
         batch = self._batch(torch.tensor([index]))
         with torch.no_grad():
-            density = self._answer(batch.images, batch.category)
+            density = self.model(batch.images, batch.category)
         category = int(predictions.category[index])
         truths = self.store.info.symmetries[category].equivalents(self.store.rotations[index], steps=36)
         name = self.store.info.categories[category]

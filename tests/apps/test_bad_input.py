@@ -188,6 +188,15 @@ def test_a_damaged_checkpoint_is_named(rendered, run, tmp_path, capsys):
     assert "checkpoint.ckpt: expected a checkpoint, got a damaged file" in said(words, capsys)
 
 
+def test_a_model_that_is_told_the_category_answers_for_no_other(rendered, tmp_path, capsys):
+    words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(tmp_path / "run")]
+    assert main([*words, "--categories", "2", "--hidden", "8"]) == 0
+    render = ["render", "tet", "--views", "2", "--scene.size", "24", "--backend", "torch"]
+    assert main([*render, "--out", str(tmp_path / "tet")]) == 0
+    words = ["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "tet"), "--out", str(tmp_path / "out")]
+    assert "expected categories among tetX, cone" in said(words, capsys)
+
+
 def scaled(pose: dict) -> dict:
     return {**pose, "cam_R_m2c": [1.5 * value for value in pose["cam_R_m2c"]]}
 

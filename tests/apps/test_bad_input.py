@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from armillary.apps.cli import main
-from armillary.data import open_dataset
+from armillary.data import make_solid, open_dataset, rendered_store
 
 
 def said(words: list[str], capsys: pytest.CaptureFixture) -> str:
@@ -307,6 +307,8 @@ def test_no_egl_falls_back_to_torch_and_says_so(tmp_path, capsys, monkeypatch):
     words = ["render", "tet", "--views", "1", "--scene.size", "16", "--out", str(tmp_path / "set")]
     assert main(words) == 0
     assert "rendering with torch on cpu, no EGL here (libEGL.so" in capsys.readouterr().err
+    rendered_store([make_solid("tet")], 1, size=16)
+    assert "no EGL here" in capsys.readouterr().err
     assert "take backend='torch'" in said([*words, "--backend", "egl"], capsys)
 
 

@@ -1,6 +1,7 @@
 """Views rendered straight into memory: an `ImageStore` without files, for demos and training on shapes."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -59,6 +60,8 @@ def rendered_store(
     images = torch.zeros(count, 3, size, size, dtype=torch.uint8)
     rotations, translations = torch.zeros(count, 3, 3), torch.zeros(count, 3)
     renderer = Renderer(size=size, backend=backend)
+    if progress and backend == "auto" and renderer.backend == "torch":
+        tqdm.write(renderer.note, file=sys.stderr)
     bar = tqdm(total=count, desc="rendering", unit="image", disable=not progress, delay=1.0)
     for number, (shape, (centre, radius)) in enumerate(zip(shapes, spheres, strict=True)):
         for block in range(math.ceil(views_per_shape / BLOCK)):

@@ -11,6 +11,7 @@ import torch
 
 from armillary.apps.assessment import Assessment, digest_file
 from armillary.apps.lookup import Lookup
+from armillary.apps.machine import check_output, use_threads
 from armillary.apps.parse import parse
 from armillary.data import ImageStore, rendered_store
 from armillary.data.shapes.solid import make_solid
@@ -20,7 +21,7 @@ from armillary.training.curve import curve_png, read_metrics
 from armillary.training.feed import hold_out
 
 SOLIDS = ("tet", "cube", "icosa", "cone", "cyl")
-TRAIN_VIEWS = 12000
+TRAIN_VIEWS = 16000
 TEST_VIEWS = 200
 # Seconds kept for evaluation (0.15 CPU-seconds for each of 1,000 views, on two cores) and for the report; and the least
 # that training is given.
@@ -65,8 +66,8 @@ def main(arguments: Sequence[str], started: float) -> None:
     command = parse(DemoCommand, arguments, "armillary demo", description=DESCRIPTION)
     if command.minutes <= 0.0 or command.views < 1:
         raise ValueError(f"expected minutes and views above zero, got {command.minutes} and {command.views}")
-    if command.threads is not None:
-        torch.set_num_threads(command.threads)
+    use_threads(command.threads)
+    check_output(command.out)
     command.out.mkdir(parents=True, exist_ok=True)
     config = recipe("demo")
     store = render(config, command.views, TRAIN_SEED)

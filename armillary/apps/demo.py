@@ -11,7 +11,7 @@ import torch
 
 from armillary.apps.assessment import Assessment, digest_file
 from armillary.apps.lookup import Lookup
-from armillary.apps.machine import check_output, use_threads
+from armillary.apps.machine import check_output, flush_denormals, use_threads
 from armillary.apps.parse import parse
 from armillary.data import ImageStore, rendered_store
 from armillary.data.shapes.solid import make_solid
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     command = parse(DemoCommand, arguments, "armillary demo", description=DESCRIPTION)
     if command.minutes <= 0.0 or command.views < 1:
         raise ValueError(f"expected minutes and views above zero, got {command.minutes} and {command.views}")
+    flush_denormals()
     use_threads(command.threads)
     check_output(command.out)
     command.out.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import tyro
 
 from armillary.apps.dataset import open_split
 from armillary.apps.lookup import Lookup
-from armillary.apps.machine import check_output, use_threads
+from armillary.apps.machine import check_output, flush_denormals, use_threads
 from armillary.apps.parse import parse
 from armillary.data import ImageStore, Reader
 from armillary.training import TrainConfig, config_to_json, recipe, recipe_names, train
@@ -75,6 +75,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     check_output(command.out)
     if command.stop_after is not None and command.stop_after < 1:
         raise ValueError(f"expected --stop-after 1 or more, got {command.stop_after}; leave it out to use the budget")
+    flush_denormals()
     use_threads(command.threads)
     store, held_out = _stores(command, config, reader)
     folder = train(config, command.out, store, held_out, started=started, stop_after=command.stop_after)

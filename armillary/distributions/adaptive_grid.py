@@ -186,8 +186,7 @@ def _refine(
         inside = log_weight.unflatten(0, (-1, grid.width))[blocks[:, 0], :, None, None]
         kept = _worth(heights, inside, 0.0, target)
         node = grid.index(*_children(blocks, kept).unbind(-1))
-    curvature = coeffs.new_full((1,), target.curvature)
-    return Cloud(row, torch.zeros_like(node), node, heights[kept], curvature, grid)
+    return Cloud(row, torch.zeros_like(node), node, heights[kept], grid)
 
 
 def _worth(

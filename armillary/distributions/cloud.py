@@ -36,7 +36,7 @@ def _tables(azimuths: int, lmax: int, dtype: torch.dtype, device: torch.device) 
     return rings, fourier_basis(lmax, angle).to(device, dtype)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class ProductGrid:
     """Half-offset azimuths x Gauss-Legendre polar angles, in ``2^depth`` times finer blocks of ``width^3`` nodes."""
 
@@ -48,11 +48,6 @@ class ProductGrid:
     def rings(self) -> int:
         """Number of polar angles."""
         return self.azimuths // 2
-
-    @property
-    def cell_radius(self) -> float:
-        """No rotation is farther than this, in radians, from a node."""
-        return math.sqrt(5) * math.pi / self.azimuths
 
     def tables(self, lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
         """Wigner tables of the rings and Fourier basis of the azimuths."""
@@ -84,7 +79,6 @@ class Cloud:
         owner: Density of each node, as an index into ``rows``.
         node: Flat number of each node in ``grid``.
         height: f at each node, the log density without its normaliser.
-        curvature: Bound on the second derivatives of each f.
         grid: The grid.
     """
 
@@ -92,7 +86,6 @@ class Cloud:
     owner: Int[Tensor, " nodes"]
     node: Int[Tensor, " nodes"]
     height: Float[Tensor, " nodes"]
-    curvature: Float[Tensor, " densities"]
     grid: ProductGrid
 
     def _sum(self, values: Float[Tensor, " nodes"]) -> Float[Tensor, " densities"]:

@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from armillary.data import Batch
 from armillary.data.atomic import replacing
-from armillary.nn import HarmonicHead
 from armillary.training.module import DensityModule, negative_log_likelihood
 from armillary.training.schedule import Budget
 
@@ -183,10 +182,8 @@ def _set_random_state(state: dict[str, Any]) -> None:
 def held_out_loss(module: DensityModule, held_out: Batch) -> float:
     """Mean negative log-likelihood in eval mode; leaves random state and training mode as they were."""
     module.eval()
-    for part in module.modules():
-        if isinstance(part, HarmonicHead):
-            # The training normaliser: the exact one takes long on the broad densities of a young model.
-            part.train()
+    # The training normaliser: the exact one takes long on the broad densities of a young model.
+    module.model.head.train()
     with torch.no_grad(), torch.random.fork_rng():
         loss = negative_log_likelihood(module.model, held_out.to(module.device)).item()
     module.train()

@@ -11,7 +11,7 @@ grid and integrated by a star of random points that lie the denser the nearer th
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import roma
 import torch
@@ -59,7 +59,7 @@ class TurnedGrid:
         if near is None:
             return _LogMeanExp.apply(turned, grid, None).reshape(coeffs.shape[:-1])  # type: ignore[no-any-return]
         labels = near.to(coeffs).reshape(-1, 3, 3)
-        outside = _LogMeanExp.apply(turned, grid, _trace_spectra(turn @ labels, self.level))
+        outside = _LogMeanExp.apply(turned, grid, _traces(turn @ labels, self.level))
         inside = self._star(coeffs.reshape(-1, coeffs.shape[-1]), labels)
         return torch.logaddexp(outside, inside).reshape(coeffs.shape[:-1])
 
@@ -80,13 +80,20 @@ class TurnedGrid:
         return (rotate_so3(coeffs, labels.mT) @ basis + log_weight).logsumexp(-1)
 
 
-def _trace_spectra(labels: Float[Tensor, "batch 3 3"], level: int) -> Float[Tensor, "batch rings longest 3"]:
-    """The trace of label^T x, a function of degree 1, as one Fourier series in the tilt for each pixel of the grid."""
+class _Traces(NamedTuple):
+    """The trace of label^T x over a grid, ``rows @ tilt``."""
+
+    rows: Float[Tensor, "batch rings longest 3"]
+    tilt: Float[Tensor, "3 tilts"]
+
+
+def _traces(labels: Float[Tensor, "batch 3 3"], level: int) -> _Traces:
+    """A function of degree 1, as one Fourier series in the tilt for each pixel of the grid."""
     grid = ring_grid(1, level, labels.dtype, labels.device)
     order = [1, 2, 0]  # degree 1 is the matrix in the order (y, z, x)
     first = labels[:, order][:, :, order].flatten(1) / 3**0.5
     coeffs = torch.cat([torch.zeros_like(first[:, :1]), first], 1)
-    return grid.azimuth @ grid.rings.spectra(coeffs)
+    return _Traces(grid.azimuth @ grid.rings.spectra(coeffs), grid.tilt)
 
 
 class _LogMeanExp(torch.autograd.Function):
@@ -94,18 +101,16 @@ class _LogMeanExp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx, coeffs: Tensor, grid: RingGrid, traces: Tensor | None
+        ctx: torch.autograd.function.FunctionCtx, coeffs: Tensor, grid: RingGrid, traces: _Traces | None
     ) -> Tensor:
         """The log mean, without the balls where ``traces`` are large; keeps the mean basis function, its gradient."""
         spectra = grid.rings.spectra(coeffs)
-        lmax = grid.rings.lmax
-        tilt = grid.tilt[lmax - 1 : lmax + 2]  # orders -1, 0, 1
         count = max(1, NODES // (grid.present.numel() * grid.tilt.shape[1]))
         results, means = [], []
         for first in range(0, len(spectra), count):
             values = (grid.azimuth @ spectra[first : first + count]) @ grid.tilt
             if traces is not None:
-                ball = traces[first : first + count] @ tilt > 1 + 2 * math.cos(BALL)
+                ball = traces.rows[first : first + count] @ traces.tilt > 1 + 2 * math.cos(BALL)
                 values.masked_fill_(ball, -torch.inf)
             highest = values.amax((1, 2, 3), keepdim=True)
             # Nodes 80 nats below count for nothing, and denormal exponentials are ten times slower.

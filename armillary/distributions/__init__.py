@@ -1,12 +1,12 @@
 """Probability distributions over rotations: one interface, densities for normalised Haar measure."""
 
-from armillary.distributions.adaptive_grid import AdaptiveGrid as AdaptiveGrid
+from armillary.distributions.integration.adaptive_grid import AdaptiveGrid as AdaptiveGrid
 from armillary.distributions.base import CredibleRegion as CredibleRegion
 from armillary.distributions.base import Modes as Modes
 from armillary.distributions.base import SO3Distribution as SO3Distribution
 from armillary.distributions.cells import cell_log_likelihood as cell_log_likelihood
 from armillary.distributions.cells import cell_log_probs as cell_log_probs
-from armillary.distributions.harmonic import HarmonicDistribution as HarmonicDistribution
-from armillary.distributions.harmonic import Normaliser as Normaliser
-from armillary.distributions.turned_grid import TurnedGrid as TurnedGrid
-from armillary.distributions.uniform import Uniform as Uniform
+from armillary.distributions.families.harmonic import HarmonicDistribution as HarmonicDistribution
+from armillary.distributions.families.harmonic import Normaliser as Normaliser
+from armillary.distributions.integration.turned_grid import TurnedGrid as TurnedGrid
+from armillary.distributions.families.uniform import Uniform as Uniform

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.distributions.base import SO3Distribution
-from armillary.distributions.harmonic import HarmonicDistribution
+from armillary.distributions.families.harmonic import HarmonicDistribution
 from armillary.harmonics.healpix_grid import evaluate_on_so3_grid
 from armillary.so3.grid import nearest_cell, so3_grid, so3_grid_size
 

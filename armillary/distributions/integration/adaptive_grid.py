@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from armillary.distributions.cloud import Cloud, ProductGrid
+from armillary.distributions.integration.cloud import Cloud, ProductGrid
 from armillary.harmonics.derivative import downward_curvature
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.layout import so3_lmax

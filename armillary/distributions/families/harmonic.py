@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.distributions.adaptive_grid import AdaptiveGrid
+from armillary.distributions.integration.adaptive_grid import AdaptiveGrid
 from armillary.distributions.base import CredibleRegion, Modes, SO3Distribution, ball_radius, require_mass
-from armillary.distributions.cloud import Cloud
+from armillary.distributions.integration.cloud import Cloud
 from armillary.harmonics.layout import so3_lmax, so3_slice
 from armillary.harmonics.peaks import find_peaks
 from armillary.harmonics.rotate import rotate_so3

@@ -1,0 +1,1 @@
+"""Operations that take densities and give densities: fusion, motion, symmetry."""

@@ -1,0 +1,1 @@
+"""The families of distributions over rotations, one file each."""

@@ -1,6 +1,5 @@
 """Probability distributions over rotations: one interface, densities for normalised Haar measure."""
 
-from armillary.distributions.integration.adaptive_grid import AdaptiveGrid as AdaptiveGrid
 from armillary.distributions.base import CredibleRegion as CredibleRegion
 from armillary.distributions.base import Modes as Modes
 from armillary.distributions.base import SO3Distribution as SO3Distribution
@@ -8,5 +7,6 @@ from armillary.distributions.cells import cell_log_likelihood as cell_log_likeli
 from armillary.distributions.cells import cell_log_probs as cell_log_probs
 from armillary.distributions.families.harmonic import HarmonicDistribution as HarmonicDistribution
 from armillary.distributions.families.harmonic import Normaliser as Normaliser
-from armillary.distributions.integration.turned_grid import TurnedGrid as TurnedGrid
 from armillary.distributions.families.uniform import Uniform as Uniform
+from armillary.distributions.integration.adaptive_grid import AdaptiveGrid as AdaptiveGrid
+from armillary.distributions.integration.turned_grid import TurnedGrid as TurnedGrid

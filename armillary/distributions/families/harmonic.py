@@ -1,6 +1,5 @@
 """The band-limited log-density: the distribution Image2Sphere predicts."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
@@ -9,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from armillary.distributions.base import Modes
+from armillary.distributions.families.clouded import CloudedDistribution
 from armillary.distributions.integration.adaptive_grid import AdaptiveGrid
-from armillary.distributions.base import CredibleRegion, Modes, SO3Distribution, ball_radius, require_mass
 from armillary.distributions.integration.cloud import Cloud
-from armillary.harmonics.layout import so3_lmax, so3_slice
+from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.peaks import find_peaks
 from armillary.harmonics.rotate import rotate_so3
 from armillary.harmonics.wigner import evaluate_so3
-from armillary.so3.rotation import nearest_rotation
 
 MANY_NODES = 10_000  # clouds of fewer are made finer for samples and level sets
 
@@ -34,7 +33,7 @@ class Normaliser(Protocol):
         ...
 
 
-class HarmonicDistribution(SO3Distribution):
+class HarmonicDistribution(CloudedDistribution):
     r"""Density :math:`p(R)=\exp(f(R))/Z`, f a band-limited function on SO(3).
 
     .. math:: f(R)=\sum_{l\le l_{max}}\sqrt{2l+1}\sum_{mn}c^l_{mn}D^l_{mn}(R), \qquad Z=\int e^{f(R)}\,dR
@@ -73,18 +72,17 @@ class HarmonicDistribution(SO3Distribution):
             return height - self.log_normaliser
         return height - self.normaliser.log_integral(self.coeffs, near=value.detach())
 
-    @cached_property
-    def _clouds(self) -> tuple[Cloud, ...]:
-        """The nodes that carry the mass; found once, shared by all that is asked."""
+    def _dtype(self) -> torch.dtype:
+        return self.coeffs.dtype
+
+    def _find_clouds(self) -> tuple[Cloud, ...]:
         grid = self.normaliser if isinstance(self.normaliser, AdaptiveGrid) else AdaptiveGrid()
         return tuple(grid.clouds(self._flat))
 
-    @cached_property
-    def _fine_clouds(self) -> tuple[Cloud, ...]:
-        """Clouds in which no node carries much: finer where there are few nodes, a handful of them to a peak."""
+    def _find_fine_clouds(self) -> tuple[Cloud, ...]:
         finer = AdaptiveGrid(oversampling=3)
         return tuple(
-            cloud if len(cloud.node) > MANY_NODES else replace(*finer.clouds(self._flat[cloud.rows]), rows=cloud.rows)
+            cloud if len(cloud.owner) > MANY_NODES else replace(*finer.clouds(self._flat[cloud.rows]), rows=cloud.rows)
             for cloud in self._clouds
         )
 
@@ -92,24 +90,17 @@ class HarmonicDistribution(SO3Distribution):
     def _flat(self) -> Float[Tensor, "densities modes"]:
         return self.coeffs.detach().reshape(-1, self.coeffs.shape[-1])
 
-    def _gather(self, clouds: tuple[Cloud, ...], ask: Callable[[Cloud], Tensor]) -> Tensor:
-        """One answer a density, asked of each cloud and put back in batch order."""
-        answers = [ask(cloud) for cloud in clouds]
-        rows = torch.cat([cloud.rows for cloud in clouds])
-        stacked = torch.cat(answers)
-        return torch.empty_like(stacked).index_copy(0, rows, stacked).unflatten(0, self.batch_shape or (1,))
-
-    def _per_density(self, ask: Callable[[Cloud], Tensor], fine: bool = False) -> Tensor:
-        """The same as ``_gather``, in the coefficients' dtype and the batch shape."""
-        answer = self._gather(self._fine_clouds if fine else self._clouds, ask).to(self.coeffs.dtype)
-        return answer if self.batch_shape else answer[0]
-
     def sample(
         self, sample_shape: torch.Size | tuple[int, ...] = (), *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "*shape 3 3"]:
         """Independent draws, by rejection (`Cloud.draw`)."""
         count = torch.Size(sample_shape).numel()
-        draws = self._per_density(lambda cloud: cloud.draw(self._flat[cloud.rows], count, generator), fine=True)
+
+        def draw(cloud: Cloud) -> Tensor:
+            coeffs = self._flat[cloud.rows]
+            return cloud.draw(lambda rows, rotation: evaluate_so3(coeffs[rows], rotation), count, generator)
+
+        draws = self._gather(draw, fine=True)
         return draws.movedim(-3, 0).reshape(*sample_shape, *self.batch_shape, 3, 3)
 
     def modes(self, k: int) -> Modes:
@@ -121,7 +112,7 @@ class HarmonicDistribution(SO3Distribution):
         rotation, height = find_peaks(self._flat, k)
         present = height.isfinite()
         radius = torch.pi / (2 * max(self.lmax, 1))
-        mass = self._per_density(lambda cloud: cloud.nearest_mass(rotation[cloud.rows], radius))
+        mass = self._gather(lambda cloud: cloud.nearest_mass(rotation[cloud.rows], radius))
         log_prob = height.reshape(*self.batch_shape, k) - self._exact_log_normaliser[..., None]
         mass = torch.where(present.reshape(mass.shape), mass, 0.0)
         return Modes(rotation.reshape(*self.batch_shape, k, 3, 3), log_prob, mass)
@@ -133,29 +124,7 @@ class HarmonicDistribution(SO3Distribution):
 
     @cached_property
     def _exact_log_normaliser(self) -> Float[Tensor, "*batch"]:
-        return self._per_density(lambda cloud: cloud.log_integral())
-
-    @property
-    def mean(self) -> Float[Tensor, "*batch 3 3"]:
-        """The rotation nearest to the expected matrix, which the degree-1 moments hold."""
-        moments = self._per_density(lambda cloud: cloud.moments(self.lmax))
-        if self.lmax == 0:
-            return torch.eye(3).to(self.coeffs).expand(*self.batch_shape, 3, 3)
-        first = moments[..., so3_slice(1)].unflatten(-1, (3, 3))
-        # Degree 1 is the matrix in the order (y, z, x).
-        return nearest_rotation(first[..., [2, 0, 1], :][..., [2, 0, 1]])
-
-    def entropy(self) -> Float[Tensor, "*batch"]:
-        """Exact differential entropy in nats, log Z - E[f]."""
-        # Subtracted in float64: a small difference of large numbers.
-        return self._per_density(lambda cloud: cloud.log_integral() - cloud.mean_height())
-
-    def credible_region(self, mass: float) -> CredibleRegion:
-        """The smallest region of probability ``mass``: all rotations above a level of the density."""
-        require_mass(mass)
-        both = self._per_density(lambda cloud: torch.stack(cloud.level_set(mass), -1), fine=True)
-        volume = both[..., 1]
-        return CredibleRegion(both[..., 0] - self._exact_log_normaliser, volume, ball_radius(volume))
+        return self._gather(lambda cloud: cloud.log_integral())
 
     def rotate(self, rotation: Float[Tensor, "*shape 3 3"]) -> "HarmonicDistribution":
         """The law of ``rotation @ X``: exact, the coefficients turn."""

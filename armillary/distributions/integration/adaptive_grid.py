@@ -27,7 +27,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from armillary.distributions.integration.cloud import Cloud, ProductGrid
+from armillary.distributions.integration.cloud import Cloud
+from armillary.distributions.integration.product_grid import ProductGrid, ProductNodes
 from armillary.harmonics.derivative import downward_curvature
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.layout import so3_lmax
@@ -186,7 +187,7 @@ def _refine(
         inside = log_weight.unflatten(0, (-1, grid.width))[blocks[:, 0], :, None, None]
         kept = _worth(heights, inside, 0.0, target)
         node = grid.index(*_children(blocks, kept).unbind(-1))
-    return Cloud(row, torch.zeros_like(node), node, heights[kept], grid)
+    return Cloud(row, torch.zeros_like(node), heights[kept], ProductNodes(grid, node))
 
 
 def _worth(

@@ -1,92 +1,61 @@
-"""The nodes of a product grid that carry the mass of some densities.
+"""The weighted nodes that carry the mass of some densities.
 
 Everything a distribution is asked is a sum over them.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from armillary.harmonics.fourier import fourier_basis
-from armillary.harmonics.rings import Rings
-from armillary.harmonics.wigner import evaluate_so3
-from armillary.so3.quadrature import gauss_legendre
-from armillary.so3.rotation import from_euler_zyz
-
 CHUNK = 65536  # nodes or draws handled together: bounds the memory, not the result
 SCOUTS = 64  # points of each density that only teach the sampler its bound
 
-
-@lru_cache(maxsize=64)
-def _polar(rings: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Gauss-Legendre angles, weights, and the cosines that part the nodes' cells (each as large as its weight)."""
-    beta, weights = gauss_legendre(rings)
-    edges = 1 - 2 * torch.cat([weights.new_zeros(1), weights.cumsum(0)])
-    return beta, weights, edges.clamp(-1, 1)
+Height = Callable[[Tensor, Tensor], Tensor]  # (rows, rotations) -> unnormalised log density
 
 
-@lru_cache(maxsize=64)
-def _tables(azimuths: int, lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
-    angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * (2 * math.pi / azimuths)
-    rings = Rings(lmax, _polar(azimuths // 2)[0], dtype).to(device)
-    return rings, fourier_basis(lmax, angle).to(device, dtype)
+@runtime_checkable
+class Nodes(Protocol):
+    """Where the nodes of a cloud lie, and how much of SO(3) each stands for."""
 
+    def log_weights(self) -> Float[Tensor, " nodes"]:
+        """Log of the Haar probability each node stands for, in float64."""
+        ...
 
-@dataclass(frozen=True)
-class ProductGrid:
-    """Half-offset azimuths x Gauss-Legendre polar angles, in ``2^depth`` times finer blocks of ``width^3`` nodes."""
+    def rotations(self, which: Int[Tensor, " k"]) -> Float[Tensor, "k 3 3"]:
+        """The rotation of chosen nodes, in float64."""
+        ...
 
-    azimuths: int
-    depth: int
-    width: int
+    def jitter(self, which: Int[Tensor, " k"], uniform: Float[Tensor, "3 k"]) -> Float[Tensor, "k 3 3"]:
+        """Points uniform in the cells of chosen nodes, in float64; a cell has the volume of its node's weight."""
+        ...
 
-    @property
-    def rings(self) -> int:
-        """Number of polar angles."""
-        return self.azimuths // 2
-
-    def tables(self, lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
-        """Wigner tables of the rings and Fourier basis of the azimuths."""
-        return _tables(self.azimuths, lmax, dtype, device)
-
-    def log_weights(self, device: torch.device) -> Float[Tensor, " rings"]:
-        """Log quadrature weight of the nodes of each ring, in float64; the weights of all nodes sum to 1."""
-        return (_polar(self.rings)[1].to(device) / self.azimuths**2).log()
-
-    def log_weight(self, node: Tensor) -> Tensor:
-        """Log quadrature weight of nodes, by their flat numbers."""
-        return self.log_weights(node.device)[node // self.azimuths**2]
-
-    def index(self, ring: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:
-        """Flat number of a node."""
-        return (ring * self.azimuths + alpha) * self.azimuths + gamma
-
-    def place(self, node: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(ring, alpha, gamma) of flat numbers."""
-        return node // self.azimuths**2, node // self.azimuths % self.azimuths, node % self.azimuths
+    def expectation(
+        self, owner: Int[Tensor, " nodes"], probability: Float[Tensor, " nodes"], densities: int, lmax: int
+    ) -> Float[Tensor, "{densities} modes"]:
+        """Sum of ``probability * sqrt(2l+1) D^l_mn`` over the nodes of each density."""
+        ...
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """Nodes of one grid for several densities, sorted by density.
+    """Nodes for several densities, sorted by density.
 
     Attributes:
         rows: Which rows of the batch the densities are.
         owner: Density of each node, as an index into ``rows``.
-        node: Flat number of each node in ``grid``.
         height: f at each node, the log density without its normaliser.
-        grid: The grid.
+        nodes: Where they lie.
     """
 
     rows: Int[Tensor, " densities"]
     owner: Int[Tensor, " nodes"]
-    node: Int[Tensor, " nodes"]
     height: Float[Tensor, " nodes"]
-    grid: ProductGrid
+    nodes: Nodes
 
     def _sum(self, values: Float[Tensor, " nodes"]) -> Float[Tensor, " densities"]:
         return values.new_zeros(len(self.rows)).index_add(0, self.owner, values)
@@ -98,10 +67,10 @@ class Cloud:
 
     def log_masses(self) -> Float[Tensor, " nodes"]:
         """log(weight) + f - max f, in float64."""
-        return self.grid.log_weight(self.node) + (self.height - self.highest()[self.owner]).double()
+        return self.nodes.log_weights() + (self.height - self.highest()[self.owner]).double()
 
     def log_integral(self) -> Float[Tensor, " densities"]:
-        """Log integral of exp f over Haar probability."""
+        """Log integral of exp f over Haar probability, in float64."""
         return self._sum(self.log_masses().exp()).log() + self.highest()
 
     def probabilities(self) -> Float[Tensor, " nodes"]:
@@ -114,30 +83,9 @@ class Cloud:
         highest = self.highest()
         return self._sum(self.probabilities() * (self.height - highest[self.owner]).double()) + highest
 
-    def rotations(self) -> Float[Tensor, "nodes 3 3"]:
-        """The rotation of each node."""
-        ring, alpha, gamma = self.grid.place(self.node)
-        beta = _polar(self.grid.rings)[0].to(ring.device)[ring]
-        step = 2 * math.pi / self.grid.azimuths
-        return from_euler_zyz((alpha + 0.5).double() * step, beta, (gamma + 0.5).double() * step).to(self.height)
-
     def moments(self, lmax: int) -> Float[Tensor, "densities modes"]:
         """Expectation of ``sqrt(2l+1) D^l_mn`` under each density: the gradient of the log integral."""
-        rings, basis = self.grid.tables(lmax, self.height.dtype, self.height.device)
-        size = 2 * lmax + 1
-        spectra = self.height.new_zeros(len(self.rows) * self.grid.rings, size * size)
-        probability = self.probabilities().to(self.height.dtype)
-        # A column (density, ring, alpha) is summed over gamma first.
-        azimuths = self.grid.azimuths
-        column = (self.owner * self.grid.rings) * azimuths + self.node // azimuths
-        columns, place = torch.unique(column, return_inverse=True)
-        series = self.height.new_zeros(len(columns), size)
-        for part in torch.arange(len(self.node), device=self.node.device).split(CHUNK):
-            series.index_add_(0, place[part], basis[self.node[part] % azimuths] * probability[part, None])
-        for part in torch.arange(len(columns), device=self.node.device).split(CHUNK):
-            outer = basis[columns[part] % azimuths][:, :, None] * series[part][:, None, :]
-            spectra.index_add_(0, columns[part] // azimuths, outer.flatten(1))
-        return rings.coeffs(spectra.reshape(len(self.rows), self.grid.rings, size, size))
+        return self.nodes.expectation(self.owner, self.probabilities().to(self.height), len(self.rows), lmax)
 
     def level_set(self, mass: float) -> tuple[Float[Tensor, " densities"], Float[Tensor, " densities"]]:
         """Lowest f and Haar volume of the highest nodes that together carry ``mass`` of each density."""
@@ -148,33 +96,39 @@ class Cloud:
         inside = before + probability / 2 < mass
         height = torch.where(inside, self.height[order], torch.inf)
         threshold = height.new_full((len(self.rows),), torch.inf).scatter_reduce(0, owner, height, "amin")
-        weight = self.grid.log_weight(self.node[order]).exp() * inside
+        weight = self.nodes.log_weights()[order].exp() * inside
         volume = weight.new_zeros(len(self.rows)).index_add(0, owner, weight)
         return threshold, volume
 
     def nearest_mass(self, peaks: Float[Tensor, "densities k 3 3"], radius: float) -> Float[Tensor, "densities k"]:
         """Probability within ``radius`` of each peak and nearer to it than to any other."""
         mass = torch.zeros(len(self.rows) * peaks.shape[1], dtype=torch.float64, device=peaks.device)
-        probability, rotation, flat = self.probabilities(), self.rotations().flatten(1), peaks.flatten(2)
-        for part in torch.arange(len(self.node), device=self.node.device).split(CHUNK):
+        probability, flat = self.probabilities(), peaks.flatten(2)
+        for part in self._parts():
             owner = self.owner[part]
+            rotation = self.nodes.rotations(part).to(peaks.dtype).flatten(1)
             # The trace of P^T R is 1 + 2 cos(angle): the largest is the nearest.
-            trace, nearest = (flat[owner] @ rotation[part, :, None])[..., 0].max(-1)
+            trace, nearest = (flat[owner] @ rotation[:, :, None])[..., 0].max(-1)
             inside = trace >= 1 + 2 * math.cos(radius)
             mass.index_add_(0, owner * peaks.shape[1] + nearest, probability[part] * inside)
         return mass.reshape(len(self.rows), -1).to(peaks.dtype)
 
     def draw(
-        self, coeffs: Float[Tensor, "densities modes"], count: int, generator: torch.Generator | None
+        self, evaluate: Height, count: int, generator: torch.Generator | None
     ) -> Float[Tensor, "densities count 3 3"]:
         """Independent samples: a node by its probability, a point of its cell, kept or rejected by its density.
 
         The bound in the rejection is the largest ratio met so far for the density, over all draws of the first round.
 
+        Args:
+            evaluate: f of chosen densities (indices into ``rows``) at one rotation each.
+            count: Samples of each density.
+            generator: Source of randomness.
+
         Reference: Empirical supremum rejection sampling (Caffo, Booth and Davis, 2002),
             https://doi.org/10.1093/biomet/89.4.745
         """
-        result = coeffs.new_empty(len(self.rows) * count, 3, 3)
+        result = self.height.new_empty(len(self.rows) * count, 3, 3)
         cumulative = self.probabilities().cumsum(0)
         densities = torch.arange(len(self.rows), device=self.owner.device)
         first, last = (
@@ -188,24 +142,14 @@ class Cloud:
             owner = torch.cat([waiting // count, densities.repeat_interleave(SCOUTS)])
             uniform = torch.rand(5, len(owner), generator=generator, dtype=torch.float64, device=result.device)
             chosen = torch.searchsorted(cumulative, owner + uniform[0]).clamp(first[owner], last[owner])
-            rotation = self._jitter(self.node[chosen], uniform[1:4]).to(result)
-            height = torch.cat(
-                [
-                    evaluate_so3(coeffs[rows], part)
-                    for rows, part in zip(owner.split(CHUNK), rotation.split(CHUNK), strict=True)
-                ]
-            )
-            gain = height - self.height[chosen]
+            rotation = self.nodes.jitter(chosen, uniform[1:4]).to(result)
+            parts = zip(owner.split(CHUNK), rotation.split(CHUNK), strict=True)
+            gain = torch.cat([evaluate(rows, part) for rows, part in parts]) - self.height[chosen]
             bound = bound.scatter_reduce(0, owner, gain, "amax")
             accepted = (uniform[4].log() <= (gain - bound[owner]).double())[: len(waiting)]
             result[waiting[accepted]] = rotation[: len(waiting)][accepted]
             waiting = waiting[~accepted]
         return result.reshape(len(self.rows), count, 3, 3)
 
-    def _jitter(self, node: Tensor, uniform: Float[Tensor, "3 draws"]) -> Float[Tensor, "draws 3 3"]:
-        """Points uniform in the cells of nodes."""
-        ring, alpha, gamma = self.grid.place(node)
-        step = 2 * math.pi / self.grid.azimuths
-        edges = _polar(self.grid.rings)[2].to(node.device)
-        cosine = edges[ring] + (edges[ring + 1] - edges[ring]) * uniform[1]
-        return from_euler_zyz((alpha + uniform[0]) * step, cosine.clamp(-1, 1).acos(), (gamma + uniform[2]) * step)
+    def _parts(self) -> tuple[Int[Tensor, " k"], ...]:
+        return torch.arange(len(self.owner), device=self.owner.device).split(CHUNK)

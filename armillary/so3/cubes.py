@@ -1,0 +1,122 @@
+r"""An octree on SO(3) without poles: four gnomonic cubes, halved along each axis.
+
+A rotation is a unit quaternion (x, y, z, w) up to sign. Divided by its largest component, number ``face``, the other
+three lie in :math:`[-1,1]^3`; they are :math:`\tan(\pi u/4)` of the coordinates u of this file, which makes the cells
+even: Haar probability is :math:`\rho(u)\,du` on each of the four cubes,
+
+.. math:: \rho(u) = \frac{(\pi/4)^3\prod_i(1+x_i^2)}{\pi^2(1+x_1^2+x_2^2+x_3^2)^2},\qquad x_i=\tan(\pi u_i/4),
+
+between 0.44 and 1 times its value at the centre. A cell of depth d is :math:`\pi/2^d` radians wide at the centre of its
+cube.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from armillary.so3.rotation import matrix_to_quat_xyzw, quat_xyzw_to_matrix
+
+OTHERS = ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2))  # the components that are the coordinates of each face
+
+
+def cube_rotation(face: Int[Tensor, "*#batch"], point: Float[Tensor, "*#batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The rotation at coordinates of a cube.
+
+    Example:
+        >>> cube_rotation(torch.tensor(3), torch.zeros(3)).diagonal()
+        tensor([1., 1., 1.])
+    """
+    shape = torch.broadcast_shapes(face.shape, point.shape[:-1])
+    slope = (point * (math.pi / 4)).tan().expand(*shape, 3)
+    columns = torch.cat([slope, torch.ones_like(slope[..., :1])], -1)
+    order = torch.tensor([[3, 0, 1, 2], [0, 3, 1, 2], [0, 1, 3, 2], [0, 1, 2, 3]], device=face.device)
+    return quat_xyzw_to_matrix(columns.gather(-1, order[face].expand(*shape, 4)))
+
+
+def cube_log_density(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
+    r"""log :math:`\rho(u)`: Haar probability for the volume du, the same on each cube.
+
+    Example:
+        >>> cube_log_density(torch.zeros(3)).exp()  # pi / 64
+        tensor(0.0491)
+    """
+    square = (point * (math.pi / 4)).tan().square()
+    return (1 + square).log().sum(-1) - 2 * (1 + square.sum(-1)).log() + math.log(math.pi / 64)
+
+
+def cube_coordinates(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4 3"]:
+    """Coordinates of a rotation as each of the four cubes sees it; in [-1, 1] on its own, up to 2 on the others.
+
+    Example:
+        >>> cube_coordinates(torch.eye(3))[3].abs()
+        tensor([0., 0., 0.])
+    """
+    quat_xyzw = matrix_to_quat_xyzw(rotation)
+    others = quat_xyzw[..., torch.tensor(OTHERS, device=rotation.device)]
+    sign = torch.where(quat_xyzw < 0, -1.0, 1.0).to(quat_xyzw)[..., None]
+    return torch.atan2(others * sign, quat_xyzw.abs()[..., None]) * (4 / math.pi)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of the octree.
+
+    Attributes:
+        face: Cube of each.
+        centre: Coordinates of their centres, in float64 (dyadic: exact).
+        half: Half their width in coordinates, 2^-depth.
+    """
+
+    face: Int[Tensor, " cells"]
+    centre: Float[Tensor, "cells 3"]
+    half: Float[Tensor, " cells"]
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.face)
+
+    def __getitem__(self, which: Int[Tensor, " some"] | Bool[Tensor, " cells"] | slice) -> "Cells":
+        """Some of them."""
+        return Cells(self.face[which], self.centre[which], self.half[which])
+
+    def children(self) -> "Cells":
+        """The eight halves of each, in a row."""
+        corner = torch.tensor([-0.5, 0.5], dtype=self.centre.dtype, device=self.centre.device)
+        offset = torch.cartesian_prod(corner, corner, corner)
+        centre = self.centre[:, None] + offset * self.half[:, None, None]
+        return Cells(self.face.repeat_interleave(8), centre.flatten(0, 1), (self.half / 2).repeat_interleave(8))
+
+    def points(self, unit: Float[Tensor, "points 3"]) -> Float[Tensor, "cells points 3"]:
+        """Coordinates of points given in each cell by [-1, 1]^3."""
+        return self.centre[:, None] + unit * self.half[:, None, None]
+
+    def near(self, coordinates: Float[Tensor, "cells k 4 3"], margin: float) -> Bool[Tensor, "cells k"]:
+        """Which points (see `cube_coordinates`) lie in a cell made ``margin`` times larger."""
+        own = coordinates[torch.arange(len(self), device=self.face.device), :, self.face]
+        return ((own - self.centre[:, None]).abs() <= margin * self.half[:, None, None]).all(-1)
+
+
+def all_cells(depth: int, device: torch.device | str | None = None) -> Cells:
+    """The ``4 * 8^depth`` cells of one depth.
+
+    Example:
+        >>> len(all_cells(2))
+        256
+    """
+    centre = torch.zeros(4, 3, dtype=torch.float64, device=device)
+    cells = Cells(torch.arange(4, device=device), centre, torch.ones(4, dtype=torch.float64, device=device))
+    for _ in range(depth):
+        cells = cells.children()
+    return cells
+
+
+def join_cells(parts: list[Cells]) -> Cells:
+    """All cells of several lists."""
+    return Cells(
+        torch.cat([part.face for part in parts]),
+        torch.cat([part.centre for part in parts]),
+        torch.cat([part.half for part in parts]),
+    )

@@ -36,15 +36,15 @@ def cube_rotation(face: Int[Tensor, "*#batch"], point: Float[Tensor, "*#batch 3"
     return quat_xyzw_to_matrix(columns.gather(-1, order[face].expand(*shape, 4)))
 
 
-def cube_log_density(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
-    r"""log :math:`\rho(u)`: Haar probability for the volume du, the same on each cube.
+def cube_density(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
+    r"""Haar probability :math:`\rho(u)` for the volume du, the same on each cube.
 
     Example:
-        >>> cube_log_density(torch.zeros(3)).exp()  # pi / 64
+        >>> cube_density(torch.zeros(3))  # pi / 64
         tensor(0.0491)
     """
-    square = (point * (math.pi / 4)).tan().square()
-    return (1 + square).log().sum(-1) - 2 * (1 + square.sum(-1)).log() + math.log(math.pi / 64)
+    x, y, z = (point * (math.pi / 4)).tan().square().unbind(-1)
+    return (math.pi / 64) * (1 + x) * (1 + y) * (1 + z) / (1 + x + y + z).square()
 
 
 def cube_coordinates(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4 3"]:

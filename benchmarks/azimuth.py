@@ -1,62 +1,46 @@
 """Where the FFT overtakes the small matrix product on one azimuth: the measurement behind ``LONGEST_PRODUCT``.
 
-Run ``python benchmarks/azimuth.py`` (option: ``--out FILE.json``). Rows of 2 lmax + 1 = nodes / 2 - 1 orders, as the
-transforms have them at an oversampling of two.
+One synthesis and one analysis of rows of 2 lmax + 1 = nodes / 2 - 1 orders, as the transforms have them at an
+oversampling of two. Ours is the branch that the library takes, theirs the other.
 """
 
-import argparse
-import json
-import statistics
-import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import torch
+from duel import Conditions, compete, duel
+from row import Row
+from torch import Tensor
 
 from armillary.harmonics import fourier
 
-ROWS = 4096
+SIZES = (16, 32, 64, 96, 128, 192, 256, 384, 512)
 
 
-def milliseconds(nodes: int, longest_product: int, repeats: int = 7) -> float:
-    """Median time of one synthesis and one analysis of ``ROWS`` rows with the branch fixed."""
-    lmax = (nodes // 2 - 1) // 2
-    series = torch.randn(ROWS, 2 * lmax + 1)
+def _there_and_back(series: Tensor, nodes: int, longest_product: int) -> Tensor:
+    """Synthesis and analysis with the branch fixed."""
     kept, fourier.LONGEST_PRODUCT = fourier.LONGEST_PRODUCT, longest_product
-    times = []
     try:
-        for _ in range(repeats):
-            start = time.perf_counter()
-            fourier.analyse_circle(fourier.synthesise_circle(series, nodes), lmax)
-            times.append(time.perf_counter() - start)
+        return fourier.analyse_circle(fourier.synthesise_circle(series, nodes), series.shape[-1] // 2)
     finally:
         fourier.LONGEST_PRODUCT = kept
-    return 1e3 * statistics.median(times[1:])
 
 
-def main() -> None:
-    """Print both times for each size; write them as JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    results = []
-    for nodes in (16, 32, 64, 96, 128, 192, 256, 384, 512):
-        product, transform = milliseconds(nodes, 10**9), milliseconds(nodes, 0)
-        ours = product if nodes <= fourier.LONGEST_PRODUCT else transform
-        other = transform if nodes <= fourier.LONGEST_PRODUCT else product
-        row = {
-            "name": f"azimuth of {nodes} nodes",
-            "ratio": round(other / ours, 2),
-            "target": None,
-            "ours_ms": round(ours, 2),
-            "theirs_ms": round(other, 2),
-            "peak_mb": None,
-        }
-        results.append(row)
-        print(f"{nodes:4d} nodes: product {product:8.2f} ms, FFT {transform:8.2f} ms", flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+def rows(conditions: Conditions) -> Iterator[Row]:
+    """One row for each number of nodes."""
+    sizes, count = conditions.size((SIZES, 4096), (SIZES[:1], 16))
+    generator = torch.Generator().manual_seed(0)
+    for nodes in sizes:
+        series = torch.randn(count, 2 * ((nodes // 2 - 1) // 2) + 1, generator=generator).to(conditions.device)
+        branches = {"product": nodes, "FFT": 0}
+        ours = "product" if nodes <= fourier.LONGEST_PRODUCT else "FFT"
+        theirs = "FFT" if ours == "product" else "product"
+        yield duel(
+            f"azimuth of {nodes} nodes, {ours} / {theirs}",
+            lambda series=series, nodes=nodes, longest=branches[ours]: _there_and_back(series, nodes, longest),
+            lambda series=series, nodes=nodes, longest=branches[theirs]: _there_and_back(series, nodes, longest),
+            conditions,
+        )
 
 
 if __name__ == "__main__":
-    main()
+    compete(__doc__, rows)

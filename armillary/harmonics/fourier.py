@@ -7,9 +7,11 @@ Short series are one small matrix product, long ones an FFT: both are exact, and
 ``LONGEST_PRODUCT`` nodes (measured by ``benchmarks/azimuth.py``).
 """
 
+import math
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 LONGEST_PRODUCT = 128
 
@@ -26,26 +28,66 @@ def fourier_basis(lmax: int, angles: Float[Tensor, "*batch"]) -> Float[Tensor, "
     return torch.cat([phase.sin().flip(-1), torch.ones_like(angles[..., None]), phase.cos()], -1)
 
 
-def circle(nodes: int, like: Tensor) -> Float[Tensor, " nodes"]:
-    """Equispaced angles ``2 pi j / nodes``."""
-    return torch.arange(nodes, dtype=like.dtype, device=like.device) * (2 * torch.pi / nodes)
+def circle(nodes: int) -> Float[Tensor, " nodes"]:
+    """Equispaced angles ``2 pi j / nodes`` in float64."""
+    return torch.arange(nodes, dtype=torch.float64) * (2 * math.pi / nodes)
 
 
-def synthesise_circle(series: Float[Tensor, "*batch orders"], nodes: int) -> Float[Tensor, "*batch nodes"]:
-    """Values at the ``nodes`` equispaced angles of a real Fourier series; ``nodes`` >= the number of orders."""
-    lmax = series.shape[-1] // 2
-    if nodes <= LONGEST_PRODUCT:
-        return series @ fourier_basis(lmax, circle(nodes, series)).T
-    sines = torch.nn.functional.pad(series[..., :lmax].flip(-1), (1, 0))
-    half = torch.complex(series[..., lmax:], -sines) * (nodes / 2)
-    half = torch.cat([2 * half[..., :1], half[..., 1:]], -1)
-    return torch.fft.irfft(half, n=nodes)
+class Circle(nn.Module):
+    """Series <-> values at equispaced angles; the round trip is exact.
+
+    Args:
+        lmax: Largest order, inclusive.
+        nodes: Number of angles, at least 2 lmax + 1.
+        dtype: Of the table, which is computed in float64 and rounded once.
+
+    Example:
+        >>> circle = Circle(1, 4)
+        >>> circle.synthesis(torch.tensor([0.0, 2.0, 1.0]))
+        tensor([3., 2., 1., 2.])
+    """
+
+    basis: Tensor
+
+    def __init__(self, lmax: int, nodes: int, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.lmax, self.nodes, self.by_product = lmax, nodes, nodes <= LONGEST_PRODUCT
+        basis = fourier_basis(lmax, circle(nodes if self.by_product else 1))
+        self.register_buffer("basis", basis.to(dtype or torch.get_default_dtype()), persistent=False)
+
+    def synthesis(self, series: Float[Tensor, "*batch orders"]) -> Float[Tensor, "*batch nodes"]:
+        """Values at the angles."""
+        return series @ self.basis.T if self.by_product else self._inverse_fft(series, -1)
+
+    def analysis(self, values: Float[Tensor, "*batch nodes"]) -> Float[Tensor, "*batch orders"]:
+        """Adjoint of ``synthesis`` divided by the number of nodes: the mean of values times each basis function."""
+        return values @ (self.basis / self.nodes) if self.by_product else self._fft(values, -1)
+
+    def torus_synthesis(self, spectra: Float[Tensor, "*batch orders orders"]) -> Float[Tensor, "*batch nodes nodes"]:
+        """``synthesis`` along both of the last axes."""
+        if self.by_product:
+            return self.basis @ (spectra @ self.basis.T)
+        return self._inverse_fft(self._inverse_fft(spectra, -2), -1)
+
+    def torus_analysis(self, values: Float[Tensor, "*batch nodes nodes"]) -> Float[Tensor, "*batch orders orders"]:
+        """``analysis`` along both of the last axes."""
+        if self.by_product:
+            return self.basis.T @ (values @ (self.basis / self.nodes**2))
+        return self._fft(self._fft(values, -1), -2)
+
+    def _inverse_fft(self, series: Tensor, axis: int) -> Tensor:
+        sines, constant, cosines = series.split([self.lmax, 1, self.lmax], axis)
+        half = torch.complex(torch.cat([2 * constant, cosines], axis), -_behind_a_zero(sines.flip(axis), axis))
+        return torch.fft.irfft(half * (self.nodes / 2), n=self.nodes, dim=axis)
+
+    def _fft(self, values: Tensor, axis: int) -> Tensor:
+        half = torch.fft.rfft(values, dim=axis).narrow(axis, 0, self.lmax + 1) / self.nodes
+        return torch.cat([-half.imag.narrow(axis, 1, self.lmax).flip(axis), half.real], axis)
+
+    def extra_repr(self) -> str:
+        """Size shown by print."""
+        return f"lmax={self.lmax}, nodes={self.nodes}"
 
 
-def analyse_circle(values: Float[Tensor, "*batch nodes"], lmax: int) -> Float[Tensor, "*batch orders"]:
-    """Adjoint of ``synthesise_circle`` divided by the number of nodes: the mean of values times each basis function."""
-    nodes = values.shape[-1]
-    if nodes <= LONGEST_PRODUCT:
-        return values @ fourier_basis(lmax, circle(nodes, values)) / nodes
-    half = torch.fft.rfft(values)[..., : lmax + 1] / nodes
-    return torch.cat([-half.imag[..., 1:].flip(-1), half.real], -1)
+def _behind_a_zero(part: Tensor, axis: int) -> Tensor:
+    return torch.nn.functional.pad(part, (1, 0) if axis == -1 else (0, 0, 1, 0))

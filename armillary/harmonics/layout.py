@@ -5,7 +5,7 @@ SO(3): ``[(l, m, n) for l in range(lmax + 1) for m in range(-l, l + 1) for n in 
 ``lmax`` is inclusive everywhere (docs/conventions.md).
 """
 
-import math
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -37,9 +37,12 @@ def s2_lmax(size: int) -> int:
         >>> s2_lmax(49)
         6
     """
-    lmax = math.isqrt(size) - 1
-    if lmax < 0 or s2_size(lmax) != size:
-        raise ValueError(f"expected (lmax + 1)**2 coefficients on the last axis, got {size}")
+    lmax = max(round(size**0.5) - 1, 0)
+    if s2_size(lmax) != size:
+        raise ValueError(
+            f"expected (lmax + 1)**2 coefficients on the last axis, got {size}; "
+            f"nearest is lmax {lmax} with {s2_size(lmax)}"
+        )
     return lmax
 
 
@@ -50,12 +53,23 @@ def so3_lmax(size: int) -> int:
         >>> so3_lmax(455)
         6
     """
-    lmax = round((0.75 * size) ** (1 / 3) - 1)
-    if lmax < 0 or so3_size(lmax) != size:
+    lmax = max(round((0.75 * size) ** (1 / 3) - 1), 0)
+    if so3_size(lmax) != size:
+        lmax = min((lmax - 1, lmax, lmax + 1), key=lambda l: abs(so3_size(l) - size))
         raise ValueError(
-            f"expected a sum of (2 l + 1)**2 coefficients on the last axis (1, 10, 35, 84, ...), got {size}"
+            f"expected the sum of (2 l + 1)**2 over l <= lmax coefficients on the last axis, got {size}; "
+            f"nearest is lmax {lmax} with {so3_size(lmax)}"
         )
     return lmax
+
+
+def require_lmax(size: int, lmax: int, lmax_of_size: Callable[[int], int]) -> None:
+    """Raise ValueError when a flat axis is not of degree ``lmax``; ``lmax_of_size`` is ``s2_lmax`` or ``so3_lmax``."""
+    if lmax_of_size(size) != lmax:
+        raise ValueError(
+            f"expected coefficients of lmax {lmax}, got {size}, those of lmax {lmax_of_size(size)}; "
+            "pad with zeros, cut off the higher degrees, or make a transform of that lmax"
+        )
 
 
 def s2_slice(degree: int) -> slice:

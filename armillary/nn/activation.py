@@ -61,7 +61,7 @@ class SO3Activation(nn.Module):
 
     def forward(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch modes"]:
         """Coefficients of the function's values."""
-        values = self.function(self.transform.synthesis(coeffs) / self.scale)
+        values = self.function(self.transform.synthesis(coeffs / self.scale))
         return self.transform.analysis(values) * (self.scale * self.gain)
 
 
@@ -80,7 +80,7 @@ class S2Activation(nn.Module):
 
     def forward(self, coeffs: Float[Tensor, "*batch coeffs"]) -> Float[Tensor, "*batch coeffs"]:
         """Coefficients of the function's values."""
-        values = self.function(self.transform.synthesis(coeffs) / self.scale)
+        values = self.function(self.transform.synthesis(coeffs / self.scale))
         return self.transform.analysis(values) * (self.scale * self.gain)
 
 

@@ -125,15 +125,19 @@ def nearest_rotation(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*bat
 
 
 def rotation_defect(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
-    r"""How far a matrix is from being a rotation: ``max(|R^T R - I|_max, |det R - 1|)``, zero for rotations.
+    r"""How far a matrix is from being a rotation: the largest of :math:`|\operatorname{cof}R-R|_{ij}` and
+    :math:`|\tfrac13\lVert R\rVert^2-1|`.
+
+    A matrix is its own cofactor matrix when it is a rotation or zero; so this vanishes for rotations only. Entry by
+    entry, and so exact also where matrix products are rounded to TF32 or bfloat16.
 
     Example:
         >>> rotation_defect(torch.diag(torch.tensor([1.0, 1.0, -1.0])))
         tensor(2.)
     """
-    identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
-    gram = (matrix.mT @ matrix - identity).abs().amax((-2, -1))
-    return torch.maximum(gram, (torch.linalg.det(matrix) - 1).abs())
+    cofactor = torch.linalg.cross(matrix.roll(-1, -2), matrix.roll(-2, -2), dim=-1)
+    size = matrix.square().sum((-2, -1)) / 3 - 1
+    return torch.maximum((cofactor - matrix).abs().amax((-2, -1)), size.abs())
 
 
 def random_rotations(
@@ -239,3 +243,47 @@ def matrix_to_quat_wxyz(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, 
         tensor([1., 0., 0., 0.])
     """
     return matrix_to_quat_xyzw(rotation).roll(1, -1)
+
+
+# How far rounding takes a rotation: float64 ones often come from float32 files (4e-7) and products of those, float32
+# ones from text with four decimals or long products. A matrix that is wrong by mistake is off by far more.
+ROTATION_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
+
+
+def require_alike(tensor: Tensor, like: Tensor) -> None:
+    """Raise ValueError when two tensors that meet differ in dtype or device.
+
+    Example:
+        >>> require_alike(torch.eye(3), torch.ones(5))
+    """
+    if tensor.device != like.device:
+        raise ValueError(f"expected both on device {like.device}, got {tensor.device}; move one with .to(device)")
+    if tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
+        raise ValueError(f"expected both of dtype {like.dtype}, got {tensor.dtype}; cast one with .to(dtype)")
+
+
+def require_rotations(rotation: Tensor, like: Tensor | None = None) -> None:
+    """Raise ValueError unless all matrices are finite rotations, of the dtype and device of ``like`` where it is given.
+
+    Values are looked at only where there are any: not while torch compiles, exports or maps (``vmap``).
+
+    Example:
+        >>> require_rotations(torch.eye(3))
+    """
+    if rotation.shape[-2:] != (3, 3):
+        raise ValueError(
+            f"expected rotations with last axes (3, 3), got shape {tuple(rotation.shape)}; see from_euler_zyz"
+        )
+    if like is not None:
+        require_alike(rotation, like)
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or not rotation.numel():
+        return
+    try:
+        worst = rotation_defect(rotation.detach()).max().item()
+    except RuntimeError:  # vmap and tensors without storage have no values
+        return
+    if not worst <= ROTATION_TOLERANCE.get(rotation.dtype, 2e-2):
+        raise ValueError(
+            f"expected rotation matrices (R^T R = 1, det R = 1), got one that is off by {worst:.2g}; "
+            "normalise with nearest_rotation, leave out non-finite ones"
+        )

@@ -1,0 +1,47 @@
+"""How much memory a computation takes, asked before it runs, and how much there is."""
+
+import os
+from pathlib import Path
+
+import torch
+
+# Below this a refusal could only be a mistake of ours: no look at the machine.
+NEGLIGIBLE = 64 * 2**20
+
+
+def available_memory(device: torch.device | str = "cpu") -> int:
+    """Bytes that are free: of the GPU, or of the machine's memory with what the file cache would give back.
+
+    Example:
+        >>> available_memory() > 0
+        True
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        # What torch has cached of freed tensors is its own to use again.
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    return _linux_available() or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _linux_available() -> int:
+    """MemAvailable of Linux; 0 elsewhere. (``SC_AVPHYS_PAGES`` counts the file cache as used.)"""
+    table = Path("/proc/meminfo")
+    rows = table.read_text().splitlines() if table.exists() else []
+    return next((int(row.split()[1]) * 1024 for row in rows if row.startswith("MemAvailable")), 0)
+
+
+def require_memory(needed: int, what: str, device: torch.device | str = "cpu") -> None:
+    """Raise ValueError when ``needed`` bytes are more than there are.
+
+    Example:
+        >>> require_memory(1000, "a small table")
+    """
+    if needed <= NEGLIGIBLE:
+        return
+    available = available_memory(device)
+    if needed > available:
+        raise ValueError(
+            f"expected room for {what}: it takes {needed / 1e9:.1f} GB, got {available / 1e9:.1f} GB free on "
+            f"{torch.device(device)}; take a smaller lmax, fewer rings, or float32"
+        )

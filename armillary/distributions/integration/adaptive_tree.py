@@ -75,11 +75,18 @@ def _join(first: _Leaves, second: _Leaves) -> _Leaves:
     )
 
 
-def _log_sum(values: Float[Tensor, " cells"], owner: Int[Tensor, " cells"], densities: int) -> Tensor:
-    """Log of the sum of exp over the cells of each density."""
-    highest = values.new_full((densities,), -torch.inf).scatter_reduce(0, owner, values, "amax")
-    safe = highest.clamp(min=-1e300)
-    return values.new_zeros(densities).index_add(0, owner, (values - safe[owner]).exp()).log() + safe
+def log_sum(
+    values: Float[Tensor, " points"], owner: Int[Tensor, " points"], densities: int
+) -> Float[Tensor, " {densities}"]:
+    """Log of the sum of exp over the points of each density, differentiable.
+
+    Example:
+        >>> log_sum(torch.zeros(3), torch.tensor([0, 0, 1]), 2).exp()
+        tensor([2., 1.])
+    """
+    highest = values.detach().new_full((densities,), -torch.inf).scatter_reduce(0, owner, values.detach(), "amax")
+    highest = highest.clamp(min=torch.finfo(values.dtype).min)
+    return values.new_zeros(densities).index_add(0, owner, (values - highest[owner]).exp()).log() + highest
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class _Run:
         leaves = self.study(owner, cells, height, coordinates, heights, laplace)
         guess = laplace
         while True:
-            total = _log_sum(leaves.log_integral, leaves.owner, self.densities)
+            total = log_sum(leaves.log_integral, leaves.owner, self.densities)
             split = self.select(leaves, torch.maximum(total, guess))
             if not bool(split.any()):
                 if bool((guess <= total).all()):
@@ -145,7 +152,7 @@ class _Run:
                 guess = total
                 continue
             leaves = self.refine(leaves, split, coordinates, heights, torch.maximum(total, guess))
-        error = (_log_sum(leaves.log_error, leaves.owner, self.densities) - total).exp()
+        error = (log_sum(leaves.log_error, leaves.owner, self.densities) - total).exp()
         return Survey(self.cloud(leaves, total), error, peaks, heights, self.evaluations)
 
     def heights(self, owner: Tensor, cells: Cells) -> Tensor:

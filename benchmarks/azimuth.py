@@ -16,13 +16,17 @@ from armillary.harmonics import fourier
 SIZES = (16, 32, 64, 96, 128, 192, 256, 384, 512)
 
 
-def _there_and_back(series: Tensor, nodes: int, longest_product: int) -> Tensor:
-    """Synthesis and analysis with the branch fixed."""
+def _circle(nodes: int, longest_product: int) -> fourier.Circle:
+    """Transform with the branch fixed."""
     kept, fourier.LONGEST_PRODUCT = fourier.LONGEST_PRODUCT, longest_product
     try:
-        return fourier.analyse_circle(fourier.synthesise_circle(series, nodes), series.shape[-1] // 2)
+        return fourier.Circle((nodes // 2 - 1) // 2, nodes)
     finally:
         fourier.LONGEST_PRODUCT = kept
+
+
+def _there_and_back(circle: fourier.Circle, series: Tensor) -> Tensor:
+    return circle.analysis(circle.synthesis(series))
 
 
 def rows(conditions: Conditions) -> Iterator[Row]:
@@ -31,13 +35,13 @@ def rows(conditions: Conditions) -> Iterator[Row]:
     generator = torch.Generator().manual_seed(0)
     for nodes in sizes:
         series = torch.randn(count, 2 * ((nodes // 2 - 1) // 2) + 1, generator=generator).to(conditions.device)
-        branches = {"product": nodes, "FFT": 0}
+        branches = {"product": _circle(nodes, nodes).to(series), "FFT": _circle(nodes, 0).to(series)}
         ours = "product" if nodes <= fourier.LONGEST_PRODUCT else "FFT"
         theirs = "FFT" if ours == "product" else "product"
         yield duel(
             f"azimuth of {nodes} nodes, {ours} / {theirs}",
-            lambda series=series, nodes=nodes, longest=branches[ours]: _there_and_back(series, nodes, longest),
-            lambda series=series, nodes=nodes, longest=branches[theirs]: _there_and_back(series, nodes, longest),
+            lambda series=series, circle=branches[ours]: _there_and_back(circle, series),
+            lambda series=series, circle=branches[theirs]: _there_and_back(circle, series),
             conditions,
         )
 

@@ -8,6 +8,7 @@ from armillary.distributions.cells import cell_log_probs as cell_log_probs
 from armillary.distributions.families.harmonic import HarmonicDistribution as HarmonicDistribution
 from armillary.distributions.families.harmonic import Normaliser as Normaliser
 from armillary.distributions.families.implicit import ImplicitDistribution as ImplicitDistribution
+from armillary.distributions.families.mixture import Mixture as Mixture
 from armillary.distributions.families.uniform import Uniform as Uniform
 from armillary.distributions.integration.adaptive_grid import AdaptiveGrid as AdaptiveGrid
 from armillary.distributions.integration.adaptive_tree import AdaptiveTree as AdaptiveTree

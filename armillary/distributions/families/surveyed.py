@@ -77,9 +77,11 @@ class SurveyedDistribution(CloudedDistribution):
         # A missing peak attracts no mass: the highest one stands in for it.
         rotation = torch.where(present[..., None, None], rotation, rotation[:, :1])
         mass = torch.where(present, cloud.nearest_mass(rotation, RADIUS), 0.0)
-        log_prob = height - cloud.log_integral()[:, None]
-        shape = self.batch_shape
-        return Modes(*(x.to(self._like).reshape(*shape, *x.shape[1:]) for x in (rotation, log_prob, mass)))
+        rotation, mass = (x.to(self._like).reshape(*self.batch_shape, *x.shape[1:]) for x in (rotation, mass))
+        with torch.no_grad():
+            log_prob = self.log_prob(rotation.movedim(-3, 0)).movedim(0, -1)
+        log_prob = torch.where(present.reshape(log_prob.shape), log_prob, -torch.inf)
+        return Modes(rotation, log_prob, mass)
 
     @torch.no_grad()
     def _summits(self, k: int) -> tuple[Float[Tensor, "densities {k} 3 3"], Float[Tensor, "densities {k}"]]:

@@ -5,10 +5,13 @@ from armillary.distributions.base import Modes as Modes
 from armillary.distributions.base import SO3Distribution as SO3Distribution
 from armillary.distributions.cells import cell_log_likelihood as cell_log_likelihood
 from armillary.distributions.cells import cell_log_probs as cell_log_probs
+from armillary.distributions.families.bingham import Bingham as Bingham
 from armillary.distributions.families.harmonic import HarmonicDistribution as HarmonicDistribution
 from armillary.distributions.families.harmonic import Normaliser as Normaliser
 from armillary.distributions.families.implicit import ImplicitDistribution as ImplicitDistribution
+from armillary.distributions.families.matrix_fisher import MatrixFisher as MatrixFisher
 from armillary.distributions.families.mixture import Mixture as Mixture
+from armillary.distributions.families.rotation_laplace import RotationLaplace as RotationLaplace
 from armillary.distributions.families.uniform import Uniform as Uniform
 from armillary.distributions.integration.adaptive_grid import AdaptiveGrid as AdaptiveGrid
 from armillary.distributions.integration.adaptive_tree import AdaptiveTree as AdaptiveTree

@@ -1,7 +1,8 @@
 """Two ways of doing the same thing, timed alternately in one process.
 
-What else runs on the machine slows both sides alike, so ratios of medians hold where milliseconds do not. A round is
-one call of the slower side and up to five of the faster; the sides take turns in going first.
+What else runs on the machine slows both sides alike, so ratios hold where milliseconds do not. A round is one call of
+the slower side and up to five of the faster, and has one ratio of medians; the sides take turns in going first. A
+duel's ratio is the median of its rounds, so a load that comes or goes between rounds does not matter.
 """
 
 import argparse
@@ -133,7 +134,7 @@ def duel(
     quartiles = statistics.quantiles(times.ratios, n=4, method="inclusive")
     return Row(
         name=name,
-        ratio=other / mine,
+        ratio=scale * statistics.median(times.ratios),
         target=target,
         ours_ms=1e3 * mine,
         theirs_ms=1e3 * other,

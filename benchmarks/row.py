@@ -19,8 +19,9 @@ HEADER = (
 class Row:
     """What was measured, and what it must reach where it must reach something.
 
-    Times are medians of one call; ``ratio`` is theirs over ours, its quartiles those of the rounds. ``peak_mb`` is the
-    largest memory our side held, its answer and the tables it builds included; errors are in ``unit``.
+    Times are medians of one call; ``ratio`` is theirs over ours, the median of the rounds, between their quartiles.
+    ``peak_mb`` is the largest memory our side held, its answer and the tables it builds included; errors are in
+    ``unit``.
     """
 
     name: str

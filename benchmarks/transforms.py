@@ -16,7 +16,7 @@ from torch import Tensor
 
 from armillary.harmonics import S2Transform, SO3Transform, s2_size, so3_size, spherical_harmonics
 
-RoundTrip = Callable[[], object]
+RoundTrip = Callable[[], Tensor | np.ndarray]
 
 
 def rows(conditions: Conditions) -> Iterator[Row]:
@@ -25,10 +25,10 @@ def rows(conditions: Conditions) -> Iterator[Row]:
     yield from _s2_rows(conditions)
 
 
-def _dense(basis: Tensor, weights: Tensor, coeffs: Tensor) -> RoundTrip:
-    """Round trip by a matrix (nodes, modes) and its weighted transpose, both built before."""
+def _dense(basis: Tensor, weights: Tensor, coeffs: Tensor) -> tuple[RoundTrip, Tensor]:
+    """Round trip by a matrix (nodes, modes) and its weighted transpose, both built before, and where it starts."""
     back = weights[:, None] * basis
-    return lambda: (coeffs @ basis.T) @ back
+    return lambda: (coeffs @ basis.T) @ back, coeffs
 
 
 def _so3_rows(conditions: Conditions) -> Iterator[Row]:
@@ -39,7 +39,7 @@ def _so3_rows(conditions: Conditions) -> Iterator[Row]:
         basis = dense_basis(lmax, nodes)
         weights = transform.quadrature.reshape(-1)
         yield _row(f"SO(3) transform, lmax {lmax}, batch {batch}", "dense matrices", transform, coeffs, conditions)(
-            _dense(basis.to(coeffs), weights.to(coeffs), coeffs)
+            *_dense(basis.to(coeffs), weights.to(coeffs), coeffs)
         )
 
 
@@ -51,37 +51,40 @@ def _s2_rows(conditions: Conditions) -> Iterator[Row]:
         if lmax < 64:
             basis = spherical_harmonics(lmax, transform.points.reshape(-1, 3).float()).to(coeffs)
             weights = (transform.polar_weights / transform.azimuths).repeat_interleave(transform.azimuths)
-            yield _row(name, "dense matrices", transform, coeffs, conditions)(_dense(basis, weights, coeffs))
+            yield _row(name, "dense matrices", transform, coeffs, conditions)(*_dense(basis, weights, coeffs))
         for library, make in OTHERS.items():
             if find_spec(library) is None:
                 print(f"{name} / {library}: not installed, left out", flush=True)
             else:
-                yield _row(name, library, transform, coeffs, conditions)(make(lmax, batch, conditions))
+                yield _row(name, library, transform, coeffs, conditions)(*make(lmax, batch, conditions))
 
 
 def _row(
     name: str, library: str, transform: S2Transform | SO3Transform, coeffs: Tensor, conditions: Conditions
-) -> Callable[[RoundTrip], Row]:
-    """A duel of our round trip with one that is given."""
+) -> Callable[[RoundTrip, Tensor | np.ndarray], Row]:
+    """A duel of our round trip with one that is given, with the coefficients where that starts."""
 
     def ours() -> Tensor:
         return transform.analysis(transform.synthesis(coeffs))
 
-    error = (ours() - coeffs).abs().max().item()
-    return lambda theirs: duel(f"{name} / {library}", ours, theirs, conditions, error=error, unit="coeff.")
+    def compare(theirs: RoundTrip, start: Tensor | np.ndarray) -> Row:
+        errors = {"error": float(abs(ours() - coeffs).max()), "their_error": float(abs(theirs() - start).max())}
+        return duel(f"{name} / {library}", ours, theirs, conditions, **errors, unit="coeff.")
+
+    return compare
 
 
-def _torch_harmonics(lmax: int, batch: int, conditions: Conditions) -> RoundTrip:
+def _torch_harmonics(lmax: int, batch: int, conditions: Conditions) -> tuple[RoundTrip, Tensor | np.ndarray]:
     import torch_harmonics
 
     shape = {"nlat": lmax + 1, "nlon": 2 * lmax + 2, "lmax": lmax + 1, "mmax": lmax + 1, "grid": "legendre-gauss"}
     forward = torch_harmonics.RealSHT(**shape).to(conditions.device)
     inverse = torch_harmonics.InverseRealSHT(**shape).to(conditions.device)
     coeffs = forward(torch.randn(batch, lmax + 1, 2 * lmax + 2, device=conditions.device))
-    return lambda: forward(inverse(coeffs))
+    return lambda: forward(inverse(coeffs)), coeffs
 
 
-def _ducc0(lmax: int, batch: int, conditions: Conditions) -> RoundTrip:
+def _ducc0(lmax: int, batch: int, conditions: Conditions) -> tuple[RoundTrip, Tensor | np.ndarray]:
     """In float64 on the processor, one function after the other: its interface has no batch."""
     from ducc0 import sht
 
@@ -94,17 +97,22 @@ def _ducc0(lmax: int, batch: int, conditions: Conditions) -> RoundTrip:
     def one(part: np.ndarray) -> np.ndarray:
         return sht.analysis_2d(map=sht.synthesis_2d(alm=part, ntheta=lmax + 1, nphi=2 * lmax + 1, **grid), **grid)
 
-    return lambda: [one(part) for part in coeffs]
+    return lambda: np.stack([one(part) for part in coeffs]), coeffs
 
 
-def _pyshtools(lmax: int, batch: int, conditions: Conditions) -> RoundTrip:
+def _pyshtools(lmax: int, batch: int, conditions: Conditions) -> tuple[RoundTrip, Tensor | np.ndarray]:
     """In float64 on the processor, one function after the other: its interface has no batch."""
     from pyshtools.expand import SHGLQ, MakeGridGLQ, SHExpandGLQ
 
     zeros, weights = SHGLQ(lmax)
     random = np.random.default_rng(0)
     coeffs = random.standard_normal((batch, 2, lmax + 1, lmax + 1)) * np.tril(np.ones((lmax + 1, lmax + 1)))
-    return lambda: [SHExpandGLQ(MakeGridGLQ(part, zeros, lmax=lmax), weights, zeros) for part in coeffs]
+    coeffs[:, 1, :, 0] = 0  # there is no sine of order 0
+
+    def one(part: np.ndarray) -> np.ndarray:
+        return SHExpandGLQ(MakeGridGLQ(part, zeros, lmax=lmax), weights, zeros)
+
+    return lambda: np.stack([one(part) for part in coeffs]), coeffs
 
 
 OTHERS = {"torch_harmonics": _torch_harmonics, "ducc0": _ducc0, "pyshtools": _pyshtools}

@@ -45,7 +45,7 @@ def test_every_script_writes_rows_with_what_was_promised(script, tmp_path):
     for row in written:
         assert set(row) >= PROMISED
         assert row["ours_ms"] > 0 and row["theirs_ms"] > 0
-        assert row["ratio"] == pytest.approx(row["theirs_ms"] / row["ours_ms"])
+        assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
         assert row["error"] is None or 0 <= row["error"] < 0.1
 
 
@@ -97,7 +97,7 @@ def test_a_later_record_of_the_same_machine_and_name_takes_the_place_of_the_earl
     module.record(path, [row(), row(name="b")], one)
     module.record(path, [row(ratio=3.0)], one)
     module.record(path, [row(ratio=4.0)], other)
-    kept = list(csv.DictReader(path.open()))
+    kept = list(csv.DictReader(path.read_text().splitlines()))
     assert [(line["device"], line["name"], float(line["ratio"])) for line in kept] == [
         ("A", "a", 3.0),
         ("A", "b", 2.0),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from armillary.distributions import AdaptiveGrid, HarmonicDistribution, SO3Distribution, Uniform
+from armillary.distributions import AdaptiveGrid, FlowTransform, HarmonicDistribution, SO3Distribution, Uniform
 from armillary.harmonics import SO3Transform, derivative_coeffs, expand_so3, so3_size, wigner_D
 from armillary.harmonics.wigner import degree_weights
 from armillary.so3 import exp, geodesic_distance, random_rotations, so3_grid
@@ -48,7 +48,17 @@ def three_peaks() -> SO3Distribution:
     return HarmonicDistribution((heights[:, None] * kernel(6, centres, 4 * DEGREE)).sum(0))
 
 
+def flow() -> SO3Distribution:
+    """A stack moved away from the identity: densities between 0.02 and 75."""
+    generator = torch.Generator().manual_seed(7)
+    transform = FlowTransform(3, hidden=8, centres=4, generator=generator).double().requires_grad_(False)
+    for parameter in transform.parameters():
+        parameter += 0.15 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    return transform()
+
+
 EVERY: dict[str, Callable[[], SO3Distribution]] = {
+    "flow": flow,
     "uniform": lambda: Uniform(dtype=torch.float64),
     "blunt": blunt,
     "sharp-lmax6": peaked(6, 1.0 * DEGREE),

@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from armillary.distributions import Uniform
-from armillary.distributions.families.flow import FlowTransform, SO3Flow
-from armillary.distributions.families.flow_layers import FlowLayer, MoebiusCoupling, QuaternionAffine
+from armillary.distributions import FlowLayer, FlowTransform, MoebiusCoupling, QuaternionAffine, SO3Flow, Uniform
 from armillary.distributions.families.flow_layers.moebius_coupling import (
     REACH,
     circle_turn,

@@ -1,5 +1,10 @@
 """Real harmonics on the sphere and SO(3): evaluation, fast transforms, rotation, correlation, peaks."""
 
+from armillary.harmonics.align import Alignment as Alignment
+from armillary.harmonics.align import align_s2 as align_s2
+from armillary.harmonics.align import align_so3 as align_so3
+from armillary.harmonics.correlation import correlate as correlate
+from armillary.harmonics.correlation import correlate_so3 as correlate_so3
 from armillary.harmonics.derivative import derivative_coeffs as derivative_coeffs
 from armillary.harmonics.derivative import expand_so3 as expand_so3
 from armillary.harmonics.healpix_grid import evaluate_on_so3_grid as evaluate_on_so3_grid
@@ -9,7 +14,6 @@ from armillary.harmonics.layout import so3_lmax as so3_lmax
 from armillary.harmonics.layout import so3_size as so3_size
 from armillary.harmonics.layout import split_degrees as split_degrees
 from armillary.harmonics.peaks import find_peaks as find_peaks
-from armillary.harmonics.rotate import correlate as correlate
 from armillary.harmonics.rotate import rotate_s2 as rotate_s2
 from armillary.harmonics.rotate import rotate_so3 as rotate_so3
 from armillary.harmonics.s2_transform import S2Transform as S2Transform

@@ -72,6 +72,12 @@ def require_lmax(size: int, lmax: int, lmax_of_size: Callable[[int], int]) -> No
         )
 
 
+def require_finite(*coeffs: Tensor) -> None:
+    """Raise ValueError when a coefficient is infinite or NaN: no search could tell where its function is largest."""
+    if not all(bool(part.isfinite().all()) for part in coeffs):
+        raise ValueError("expected finite coefficients, got inf or NaN; leave those functions out")
+
+
 def s2_slice(degree: int) -> slice:
     """Where degree l stands on the flat sphere axis."""
     return slice(degree**2, (degree + 1) ** 2)

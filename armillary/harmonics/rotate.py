@@ -1,4 +1,4 @@
-r"""Rotation and correlation of functions given by coefficients: exact, one small matrix product a degree."""
+r"""Rotation of functions given by coefficients: exact, one small matrix product a degree."""
 
 import torch
 from jaxtyping import Float
@@ -6,6 +6,7 @@ from torch import Tensor
 
 from armillary.harmonics.layout import s2_lmax, s2_slice, so3_lmax, split_degrees
 from armillary.harmonics.wigner import wigner_D
+from armillary.so3.rotation import require_rotations
 
 
 def rotate_s2(
@@ -21,7 +22,8 @@ def rotate_s2(
         >>> rotate_s2(torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.eye(3))
         tensor([1., 0., 0., 0.])
     """
-    blocks = split_degrees(wigner_D(s2_lmax(coeffs.shape[-1]), rotation.to(coeffs.dtype)))
+    require_rotations(rotation, coeffs)
+    blocks = split_degrees(wigner_D(s2_lmax(coeffs.shape[-1]), rotation))
     turned = [(block @ coeffs[..., s2_slice(degree), None])[..., 0] for degree, block in enumerate(blocks)]
     return torch.cat(turned, -1)
 
@@ -39,24 +41,6 @@ def rotate_so3(
         >>> rotate_so3(torch.tensor([1.0]), torch.eye(3))
         tensor([1.])
     """
-    left = split_degrees(wigner_D(so3_lmax(coeffs.shape[-1]), rotation.to(coeffs.dtype)))
+    require_rotations(rotation, coeffs)
+    left = split_degrees(wigner_D(so3_lmax(coeffs.shape[-1]), rotation))
     return torch.cat([(block @ part).flatten(-2) for block, part in zip(left, split_degrees(coeffs), strict=True)], -1)
-
-
-def correlate(
-    first: Float[Tensor, "*batch coeffs"], second: Float[Tensor, "*batch coeffs"]
-) -> Float[Tensor, "*batch modes"]:
-    r"""Correlation of two functions on the sphere, :math:`C(R)=\int a(Rx)\,b(x)\,dx` as SO(3) coefficients.
-
-    Largest at the R for which ``a`` is ``b`` turned by R, i.e. ``rotate_s2(b, R) == a``. Sum channels before synthesis.
-
-    Example:
-        >>> correlate(torch.ones(4), torch.ones(4)).shape
-        torch.Size([10])
-    """
-    lmax = s2_lmax(first.shape[-1])
-    outer = [
-        (first[..., s2_slice(degree), None] * second[..., None, s2_slice(degree)]).flatten(-2) / (2 * degree + 1) ** 0.5
-        for degree in range(lmax + 1)
-    ]
-    return torch.cat(outer, -1)

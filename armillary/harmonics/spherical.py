@@ -12,6 +12,7 @@ from torch import Tensor
 
 from armillary.harmonics.jacobi import jacobi, zonal_orders
 from armillary.harmonics.layout import s2_lmax
+from armillary.so3.rotation import require_alike
 
 
 def zonal_table(lmax: int, z: Float[Tensor, " points"]) -> Float[Tensor, "degrees orders points"]:
@@ -58,4 +59,5 @@ def evaluate_s2(coeffs: Float[Tensor, "*batch coeffs"], points: Float[Tensor, "*
         >>> evaluate_s2(torch.tensor([2.0, 0.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]))
         tensor(2.)
     """
-    return (spherical_harmonics(s2_lmax(coeffs.shape[-1]), points.to(coeffs.dtype)) * coeffs).sum(-1)
+    require_alike(points, coeffs)
+    return (spherical_harmonics(s2_lmax(coeffs.shape[-1]), points) * coeffs).sum(-1)

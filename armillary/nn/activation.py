@@ -47,15 +47,22 @@ class SO3Activation(nn.Module):
         lmax: Largest degree, inclusive.
         oversampling: Grid points per axis relative to the fewest that represent degree ``lmax``.
         function: Applied to values of unit second moment.
+        transform: The grid itself, instead of an oversampling.
 
     Example:
         >>> SO3Activation(2)(torch.rand(5, 4, 35)).shape
         torch.Size([5, 4, 35])
     """
 
-    def __init__(self, lmax: int, oversampling: float = 1.5, function: PointwiseFunction = torch.relu) -> None:
+    def __init__(
+        self,
+        lmax: int,
+        oversampling: float = 1.5,
+        function: PointwiseFunction = torch.relu,
+        transform: SO3Transform | None = None,
+    ) -> None:
         super().__init__()
-        self.transform = SO3Transform(lmax, *grid_size(lmax, oversampling))
+        self.transform = transform or SO3Transform(lmax, *grid_size(lmax, oversampling))
         # Coefficients of unit variance make values whose variance is their number.
         self.function, self.scale, self.gain = function, math.sqrt(so3_size(lmax)), second_moment_gain(function)
 
@@ -73,9 +80,15 @@ class S2Activation(nn.Module):
         torch.Size([5, 4, 9])
     """
 
-    def __init__(self, lmax: int, oversampling: float = 1.5, function: PointwiseFunction = torch.relu) -> None:
+    def __init__(
+        self,
+        lmax: int,
+        oversampling: float = 1.5,
+        function: PointwiseFunction = torch.relu,
+        transform: S2Transform | None = None,
+    ) -> None:
         super().__init__()
-        self.transform = S2Transform(lmax, *grid_size(lmax, oversampling))
+        self.transform = transform or S2Transform(lmax, *grid_size(lmax, oversampling))
         self.function, self.scale, self.gain = function, math.sqrt(s2_size(lmax)), second_moment_gain(function)
 
     def forward(self, coeffs: Float[Tensor, "*batch coeffs"]) -> Float[Tensor, "*batch coeffs"]:

@@ -21,6 +21,7 @@ from .rotation import nearest_rotation as nearest_rotation
 from .rotation import quat_wxyz_to_matrix as quat_wxyz_to_matrix
 from .rotation import quat_xyzw_to_matrix as quat_xyzw_to_matrix
 from .rotation import random_rotations as random_rotations
+from .rotation import require_rotations as require_rotations
 from .rotation import rotation_defect as rotation_defect
 from .rotation import rotation_x as rotation_x
 from .rotation import rotation_y as rotation_y

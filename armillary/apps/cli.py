@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a model on a data set: rendered, photographs with poses, or BOP",
     "evaluate": "measure a trained model on held-out data: metrics.json and report.html",
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
+    "convert-checkpoint": "a checkpoint of the original Image2Sphere to a model folder",
 }
 
 HELP = f"""usage: armillary COMMAND [OPTIONS]
@@ -26,7 +27,7 @@ HELP = f"""usage: armillary COMMAND [OPTIONS]
 From one image of an object to a probability distribution over its 3D rotation.
 
 commands:
-{chr(10).join(f"  {name:<10}{summary}" for name, summary in COMMANDS.items())}
+{chr(10).join(f"  {name:<20}{summary}" for name, summary in COMMANDS.items())}
 
 examples:
   armillary demo --out demo
@@ -93,8 +94,10 @@ def _run(words: list[str]) -> None:
         from armillary.apps.train import main as command
     elif name == "evaluate":
         from armillary.apps.evaluate import main as command
-    else:
+    elif name == "predict":
         from armillary.apps.predict import main as command
+    else:
+        from armillary.apps.convert_checkpoint import main as command
     command(rest, STARTED)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from armillary.distributions import HarmonicDistribution
-from armillary.harmonics import s2_size, so3_size
+from armillary.harmonics import S2Transform, SO3Transform, s2_size, so3_size
 from armillary.models.model import Model, check_images, one_hot
 from armillary.nn import (
     Encoder,
@@ -22,6 +22,7 @@ from armillary.nn import (
     HarmonicLift,
     Lift,
     PointFilter,
+    S2Activation,
     S2Convolution,
     SO3Activation,
     SO3Convolution,
@@ -30,6 +31,7 @@ from armillary.nn import (
 )
 from armillary.nn.encoder import map_size
 from armillary.nn.filter import near_identity_rotations, rotation_basis, sphere_basis
+from armillary.nn.original_frame import Y_TO_POLE, OriginalFrame
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,27 @@ class Image2SphereConfig:
     so3_channels: int = 8
     # Convolutions on SO(3), the last one included.
     so3_layers: int = 1
-    # What the filters' parameters are: values at points or coefficients.
-    filter: Literal["spatial", "harmonic"] = "spatial"
+    # What the parameters of the global filter on the sphere are: values at points or coefficients.
+    sphere_filter: Literal["spatial", "harmonic"] = "spatial"
+    # The same of the filters on SO(3), which points near the identity make local.
+    so3_filter: Literal["spatial", "harmonic"] = "spatial"
     # Grid points per axis in the activations, relative to the fewest that represent degree lmax.
     oversampling: float = 1.5
     # Number of categories the model is told about; 0: none.
     categories: int = 0
+    # Number for number as the original computes: its frame, local filter and activation grids (needs axis y).
+    original: bool = False
 
     def __post_init__(self) -> None:
         """Reject impossible values."""
-        for name, value in (("lift", self.lift), ("filter", self.filter)):
+        for name in ("lift", "sphere_filter", "so3_filter"):
+            value = getattr(self, name)
             if value not in ("spatial", "harmonic"):
                 raise ValueError(f"expected {name} 'spatial' or 'harmonic', got {value!r}; use 'spatial'")
         if self.axis not in ("z", "y"):
             raise ValueError(f"expected axis 'z' or 'y', got {self.axis!r}; use 'z'")
+        if self.original and self.axis != "y":
+            raise ValueError(f"expected axis 'y' with original=True, got {self.axis!r}; pass axis='y'")
         sizes = (self.lmax, self.sphere_channels, self.so3_channels, self.so3_layers)
         if min(sizes) < 1 or self.image_size < 16 or self.categories < 0:
             raise ValueError(
@@ -82,20 +91,30 @@ class Image2SphereConfig:
 
 def _sphere_filter(config: Image2SphereConfig) -> Filter:
     channels = (config.sphere_channels, config.so3_channels)
-    if config.filter == "spatial":
+    if config.sphere_filter == "spatial":
         return PointFilter(*channels, sphere_basis(config.lmax))
     return HarmonicFilter(*channels, s2_size(config.lmax))
 
 
 def _so3_filter(config: Image2SphereConfig, channels_out: int) -> Filter:
-    if config.filter == "spatial":
-        return PointFilter(config.so3_channels, channels_out, rotation_basis(config.lmax, near_identity_rotations()))
+    if config.so3_filter == "spatial":
+        points = near_identity_rotations(legacy=config.original)
+        return PointFilter(config.so3_channels, channels_out, rotation_basis(config.lmax, points))
     return HarmonicFilter(config.so3_channels, channels_out, so3_size(config.lmax))
+
+
+def _so3_activation(config: Image2SphereConfig) -> SO3Activation:
+    if config.original:  # e3nn's grid of "resolution 10"
+        return SO3Activation(config.lmax, transform=SO3Transform(config.lmax, 20, 40, "equiangular"))
+    return SO3Activation(config.lmax, config.oversampling)
 
 
 def _lift(config: Image2SphereConfig, channels: int, rows: int, columns: int) -> Lift:
     if config.lift == "harmonic":
-        return HarmonicLift(channels, config.sphere_channels, config.lmax)
+        # e3nn's grid of "resolution 20", which has an odd number of azimuths.
+        grid = S2Transform(config.lmax, 20, max(19, 2 * config.lmax + 1), "equiangular") if config.original else None
+        activation = S2Activation(config.lmax, transform=grid)
+        return HarmonicLift(channels, config.sphere_channels, config.lmax, activation=activation)
     return SpatialLift(
         channels,
         config.sphere_channels,
@@ -103,6 +122,7 @@ def _lift(config: Image2SphereConfig, channels: int, rows: int, columns: int) ->
         (rows, columns),
         axis=config.axis,
         training_points=config.training_points,
+        frame=torch.tensor(Y_TO_POLE, dtype=torch.float64) if config.original else None,
     )
 
 
@@ -132,8 +152,9 @@ class Image2Sphere(Model):
         widths = [config.so3_channels] * (config.so3_layers - 1) + [1]
         self.so3_layers = nn.Sequential()
         for width in widths:
-            self.so3_layers.append(SO3Activation(config.lmax, config.oversampling))
+            self.so3_layers.append(_so3_activation(config))
             self.so3_layers.append(SO3Convolution(_so3_filter(config, width)))
+        self.frame = OriginalFrame(config.lmax) if config.original else nn.Identity()
         # Untrained coefficients are about 1, so the log-density would spread over sqrt(their number) nats.
         self.head = HarmonicHead(scale=so3_size(config.lmax) ** -0.5)
 
@@ -150,4 +171,4 @@ class Image2Sphere(Model):
                 label = one_hot(category, self.config.categories)[:, :, None, None]
                 features = torch.cat([features, label.expand(-1, -1, *features.shape[-2:])], 1)
             signal = self.sphere_convolution(self.lift(features))
-            return self.head(self.so3_layers(signal).squeeze(-2))
+            return self.head(self.frame(self.so3_layers(signal).squeeze(-2)))

@@ -74,7 +74,8 @@ def make_encoder(name: str, architecture: dict[str, Any] | None = None) -> Encod
         )
     entry = ENCODERS.get(key)
     if architecture is not None:
-        return TransformersEncoder(_random_backbone(architecture))
+        fields = {key: value for key, value in architecture.items() if key != "normalise"}
+        return TransformersEncoder(_random_backbone(fields), normalise=architecture.get("normalise", True))
     if isinstance(entry, BackboneEntry):
         if suffix == "random":
             return TransformersEncoder(_random_backbone(entry.architecture))
@@ -114,7 +115,7 @@ class TransformersEncoder(Encoder):
 
     def __init__(self, backbone: nn.Module, normalise: bool = True) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.normalise = backbone, normalise
         # Side of a token's patch where the backbone gives tokens instead of a map, else None.
         self.patch = self.architecture["patch_size"] if self.architecture["model_type"] == "vit" else None
         self.channels = self.architecture["hidden_size"] if self.patch else int(backbone.channels[-1])  # type: ignore[index]
@@ -124,8 +125,8 @@ class TransformersEncoder(Encoder):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """The backbone's configuration as JSON values; `make_encoder` rebuilds the encoder from it."""
-        return self.backbone.config.to_dict()  # type: ignore[union-attr, operator]
+        """The backbone's configuration and ours as JSON values; `make_encoder` rebuilds the encoder from it."""
+        return {**self.backbone.config.to_dict(), "normalise": self.normalise}  # type: ignore[union-attr, operator]
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
         """Features of images with values in [0, 1]."""

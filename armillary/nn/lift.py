@@ -60,7 +60,7 @@ class SpatialLift(Lift):
     """Orthographic projection of the feature map onto the hemisphere that faces the camera.
 
     Each HEALPix point reads the map, after a 1x1 convolution, with learned weights that start as Gaussians about the
-    point's place in the picture; the values fade out towards the limb. In training a random subset of the points may
+    point's place in the picture and fade out towards the limb. In training a random subset of the points may
     be used (as dropout); in eval mode all of them are, so the result is deterministic.
 
     Args:
@@ -73,6 +73,7 @@ class SpatialLift(Lift):
         sigma: Of the Gaussians, in half map sizes; 0.6 pixels of the map when None (the original's 0.2 for 7 x 7).
         taper_deg: Polar angle in degrees at which the fade to 0 at 90 degrees begins.
         training_points: Number of random points used in training; all when None.
+        frame: Rotation from the camera's frame to the one the coefficients refer to; none when None.
 
     Reference: Image to Sphere (Klee et al., 2023), https://arxiv.org/abs/2302.13926, section 4.1
 
@@ -94,6 +95,7 @@ class SpatialLift(Lift):
         sigma: float | None = None,
         taper_deg: float = 75.0,
         training_points: int | None = None,
+        frame: Float[Tensor, "3 3"] | None = None,
     ) -> None:
         super().__init__()
         if axis not in ("z", "y"):
@@ -107,11 +109,12 @@ class SpatialLift(Lift):
         sigma = sigma or 1.2 / max(max(map_size) - 1, 1)
         squares = (_node(map_size[0])[:, None, None] - row) ** 2 + (_node(map_size[1])[None, :, None] - column) ** 2
         gaussian = torch.exp(-squares / (2 * sigma**2)).flatten(0, 1)
-        self.weight = nn.Parameter((gaussian / gaussian.sum(0)).to(torch.get_default_dtype()))
         pole_cosine = -points[:, 2] if axis == "z" else points[:, 1]
         angle = torch.rad2deg(torch.acos(pole_cosine.clamp(-1, 1)))
         taper = ((angle - 90) / (taper_deg - 90)).clamp(0, 1)
-        basis = spherical_harmonics(lmax, points) * taper[:, None] / math.sqrt(len(points))
+        self.weight = nn.Parameter((gaussian / gaussian.sum(0) * taper).to(torch.get_default_dtype()))
+        turned = points if frame is None else points @ frame.double().mT
+        basis = spherical_harmonics(lmax, turned) / math.sqrt(len(points))
         self.register_buffer("basis", basis.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, features: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch signals coeffs"]:
@@ -134,6 +137,7 @@ class HarmonicLift(Lift):
         channels: Number of signals.
         lmax: Largest degree, inclusive.
         hidden: Width of the hidden layer.
+        activation: The pointwise activation; our default grid when None.
 
     Reference: Image to Sphere (Klee et al., 2023), https://arxiv.org/abs/2302.13926, section 4.1
 
@@ -142,13 +146,15 @@ class HarmonicLift(Lift):
         torch.Size([2, 4, 49])
     """
 
-    def __init__(self, channels_in: int, channels: int, lmax: int, hidden: int = 512) -> None:
+    def __init__(
+        self, channels_in: int, channels: int, lmax: int, hidden: int = 512, activation: S2Activation | None = None
+    ) -> None:
         super().__init__()
         self.network = nn.Sequential(
             nn.Linear(channels_in, hidden), nn.ReLU(), nn.Linear(hidden, channels * s2_size(lmax))
         )
         self.channels = channels
-        self.activation = S2Activation(lmax)
+        self.activation = activation or S2Activation(lmax)
 
     def forward(self, features: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch signals coeffs"]:
         """Coefficients of the signals, flat."""

@@ -16,8 +16,12 @@ CONFIGS = {
     "harmonic regression, categories": HarmonicRegressionConfig(**SMALL, hidden=64, categories=3),
     "image2sphere": Image2SphereConfig(**TINY),
     "image2sphere, deeper": Image2SphereConfig(**TINY, so3_layers=3, training_points=20),
-    "image2sphere, harmonic": Image2SphereConfig(**TINY, lift="harmonic", filter="harmonic"),
+    "image2sphere, harmonic": Image2SphereConfig(
+        **TINY, lift="harmonic", sphere_filter="harmonic", so3_filter="harmonic"
+    ),
     "image2sphere, categories, pole y": Image2SphereConfig(**TINY, categories=3, axis="y"),
+    "image2sphere, original": Image2SphereConfig(**TINY, axis="y", original=True, sphere_filter="harmonic"),
+    "image2sphere, original, harmonic": Image2SphereConfig(**TINY, axis="y", original=True, lift="harmonic"),
     "image2sphere, resnet": Image2SphereConfig(**{**TINY, "image_size": 64}, encoder="resnet18:random"),
 }
 

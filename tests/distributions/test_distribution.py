@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from armillary.distributions import AdaptiveGrid, FlowTransform, HarmonicDistribution, SO3Distribution, Uniform
+from armillary.distributions import (
+    AdaptiveGrid,
+    Bingham,
+    FlowTransform,
+    HarmonicDistribution,
+    MatrixFisher,
+    RotationLaplace,
+    SO3Distribution,
+    Uniform,
+)
 from armillary.harmonics import SO3Transform, derivative_coeffs, expand_so3, so3_size, wigner_D
 from armillary.harmonics.wigner import degree_weights
 from armillary.so3 import exp, geodesic_distance, random_rotations, so3_grid
@@ -57,6 +66,16 @@ def flow() -> SO3Distribution:
     return transform()
 
 
+def fisher(sigma: float, ratios: tuple[float, float, float]) -> Callable[[], SO3Distribution]:
+    """A matrix Fisher density whose singular values are in the given ratios; sigma is its deviation if they are 1."""
+    return lambda: MatrixFisher(CENTRE @ torch.diag(torch.tensor(ratios, dtype=torch.float64)) / (2 * sigma**2))
+
+
+def bingham() -> SO3Distribution:
+    A = torch.randn(4, 4, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    return Bingham(8 * (A + A.mT))
+
+
 EVERY: dict[str, Callable[[], SO3Distribution]] = {
     "flow": flow,
     "uniform": lambda: Uniform(dtype=torch.float64),
@@ -65,6 +84,11 @@ EVERY: dict[str, Callable[[], SO3Distribution]] = {
     "sharp-lmax10": peaked(10, 0.5 * DEGREE),
     "ring": ring,
     "three-peaks": three_peaks,
+    "fisher": fisher(30 * DEGREE, (1, 0.5, 0.2)),
+    "fisher-sharp": fisher(0.1 * DEGREE, (1, 1, 1)),
+    "fisher-unequal": fisher(3 * DEGREE, (1, 0.4, -0.37)),
+    "bingham": bingham,
+    "laplace": lambda: RotationLaplace(30 * CENTRE),
 }
 COUNT = 2000  # samples of each
 LAW = pytest.mark.parametrize("name", EVERY)
@@ -80,7 +104,7 @@ def draws(name: str) -> Tensor:
     return make(name).sample((COUNT,), generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", ["uniform", "blunt"])
+@pytest.mark.parametrize("name", ["uniform", "blunt", "fisher", "bingham", "laplace"])
 def test_probability_sums_to_one_over_uniform_rotations(name: str, generator: torch.Generator) -> None:
     values = make(name).log_prob(random_rotations(20000, generator=generator, dtype=torch.float64)).exp()
     assert abs(values.mean() - 1) <= 5 * values.std() / math.sqrt(len(values))
@@ -187,7 +211,9 @@ def test_peaks_of_known_places_and_masses() -> None:
     assert modes.mass[:3].sum() > 0.99
 
 
-@pytest.mark.parametrize("name", ["sharp-lmax6", "sharp-lmax10", "three-peaks", "blunt"])
+@pytest.mark.parametrize(
+    "name", ["sharp-lmax6", "sharp-lmax10", "three-peaks", "blunt", "fisher", "fisher-sharp", "bingham", "laplace"]
+)
 def test_mean_is_the_chordal_mean_of_samples(name: str) -> None:
     density = make(name)
     R = draws(name)
@@ -221,12 +247,16 @@ def test_zero_parameters_are_the_uniform_distribution(generator: torch.Generator
 
 
 @pytest.mark.parametrize("batch", [(), (1,), (3, 1, 2)])
-@pytest.mark.parametrize("kind", ["uniform", "harmonic"])
+@pytest.mark.parametrize("kind", ["uniform", "harmonic", "fisher", "bingham", "laplace"])
 def test_shapes_follow_the_batch(kind: str, batch: tuple[int, ...], generator: torch.Generator) -> None:
-    if kind == "uniform":
-        density: SO3Distribution = Uniform(batch)
-    else:
-        density = HarmonicDistribution(torch.randn(*batch, so3_size(2), generator=generator))
+    kinds: dict[str, Callable[[], SO3Distribution]] = {
+        "uniform": lambda: Uniform(batch),
+        "harmonic": lambda: HarmonicDistribution(torch.randn(*batch, so3_size(2), generator=generator)),
+        "fisher": lambda: MatrixFisher(torch.randn(*batch, 3, 3, generator=generator)),
+        "bingham": lambda: Bingham(torch.randn(*batch, 4, 4, generator=generator)),
+        "laplace": lambda: RotationLaplace(torch.randn(*batch, 3, 3, generator=generator)),
+    }
+    density = kinds[kind]()
     assert density.batch_shape == batch and density.event_shape == (3, 3)
     sample = density.sample((5, 2), generator=generator)
     assert sample.shape == (5, 2, *batch, 3, 3) and sample.dtype == torch.float32

@@ -41,7 +41,7 @@ class MatrixFisher(FisherFamily):
     @classmethod
     def isotropic(
         cls,
-        rotation: Float[Tensor, "*batch 3 3"],
+        rotation: Float[Tensor, "*#batch 3 3"],
         *,
         sigma: float | Float[Tensor, "*#batch"] | None = None,
         concentration: float | Float[Tensor, "*#batch"] | None = None,

@@ -50,18 +50,20 @@ def exponential() -> Contour:
 
 
 @lru_cache(maxsize=8)
-def root_exponential(softening: float) -> Contour:
-    r"""Contour of :math:`g(t)=e^{-r}/r,\ r=\sqrt{t+\epsilon}`: the line of angle pi/4 in the plane of arccosh.
+def root_exponential(softening: float, primitive: bool = False) -> Contour:
+    r"""Contour of :math:`g(t)=e^{-r}/r,\ r=\sqrt{t+\epsilon}`, or of its primitive :math:`2e^{-r}`, whose slope is -g.
 
-    With :math:`z=r^2-\epsilon` the antiderivative :math:`h=-2e^{-r}` is entire in r, and P(-z) is singular only where r
-    is real and beyond :math:`\sqrt\epsilon`; :math:`r=\sqrt\epsilon\cosh(x-i\pi/4)` passes between those points.
+    With :math:`z=r^2-\epsilon` the antiderivatives h are entire in r, :math:`-2e^{-r}` and :math:`-4(r+1)e^{-r}`, and
+    P(-z) is singular only where r is real and beyond :math:`\sqrt\epsilon`: the contour
+    :math:`r=\sqrt\epsilon\cosh(x-i\pi/4)` passes between.
     """
     scale = math.sqrt(softening)
     count = math.ceil(math.acosh(REACH * math.sqrt(2) / scale) / STEP)
     place = torch.complex((torch.arange(count) + 0.5).double() * STEP, torch.full((count,), -math.pi / 4).double())
     radius = scale * place.cosh()
+    antiderivative = -2 * (-radius).exp() * (2 * (radius + 1) if primitive else 1)
     slope = 2 * radius * scale * place.sinh()
-    return Contour(softening - radius.square(), -2 * (-radius).exp() * slope * (-1j * STEP / math.pi))
+    return Contour(softening - radius.square(), antiderivative * slope * (-1j * STEP / math.pi))
 
 
 def _terms(contour: Contour, spread: Float64[Tensor, "*batch 3"]) -> tuple[Tensor, Tensor]:

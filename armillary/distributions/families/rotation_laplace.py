@@ -58,6 +58,14 @@ class RotationLaplace(QuadraticDistribution):
         level = (top - self._trace(value)).clamp(min=0)
         return (self._log_profile(level) - log_mean).to(torch.result_type(value, self.matrix))
 
+    @property
+    def expectation(self) -> Float[Tensor, "*batch 3 3"]:
+        """The expected matrix E[R], exact, without gradient; `mean` is the rotation nearest to it."""
+        _, squares = first_moments(root_exponential(SOFTENING, primitive=True), self.frame.form)
+        x, y, z = (squares[..., 1:] / self._log_mean.exp()[..., None]).unbind(-1)
+        cosines = 1 - 2 * torch.stack([y + z, x + z, x + y], -1)
+        return (self.frame.left @ torch.diag_embed(cosines) @ self.frame.right.mT).to(self.matrix.dtype)
+
     def entropy(self) -> Float[Tensor, "*batch"]:
         """Exact differential entropy in nats; without gradient."""
         form = self.frame.form.clamp(min=TINY)

@@ -55,7 +55,7 @@ def so3_lmax(size: int) -> int:
     """
     lmax = max(round((0.75 * size) ** (1 / 3) - 1), 0)
     if so3_size(lmax) != size:
-        lmax = min((lmax - 1, lmax, lmax + 1), key=lambda l: abs(so3_size(l) - size))
+        lmax = min((max(lmax - 1, 0), lmax, lmax + 1), key=lambda l: abs(so3_size(l) - size))
         raise ValueError(
             f"expected the sum of (2 l + 1)**2 over l <= lmax coefficients on the last axis, got {size}; "
             f"nearest is lmax {lmax} with {so3_size(lmax)}"

@@ -1,21 +1,11 @@
-"""Laws of rotation and correlation of coefficients."""
+"""Laws of the rotation of coefficients."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from armillary.harmonics import (
-    S2Transform,
-    correlate,
-    evaluate_s2,
-    evaluate_so3,
-    find_peaks,
-    rotate_s2,
-    rotate_so3,
-    s2_size,
-    so3_size,
-)
-from armillary.so3 import geodesic_distance, random_rotations
+from armillary.harmonics import evaluate_s2, evaluate_so3, rotate_s2, rotate_so3, s2_size, so3_size
+from armillary.so3 import random_rotations
 
 EPS = torch.finfo(torch.float64).eps
 KINDS = pytest.mark.parametrize(("rotate", "size"), [(rotate_s2, s2_size), (rotate_so3, so3_size)], ids=["s2", "so3"])
@@ -62,33 +52,6 @@ def test_batches_broadcast(rotate, size, generator: torch.Generator) -> None:
     both = rotate(coeffs, R)
     assert both.shape == (3, 2, size(2))
     torch.testing.assert_close(both[1, 1], rotate(coeffs[1, 0], R[1]), rtol=0, atol=1e-5)
-
-
-def test_correlation_equals_the_brute_force_integral(special_rotations: Tensor, generator: torch.Generator) -> None:
-    first, second = torch.randn(2, s2_size(4), generator=generator, dtype=torch.float64)
-    transform = S2Transform(4, dtype=torch.float64)
-    weights = (transform.polar_weights / transform.azimuths)[:, None]
-    signal = transform.synthesis(second)
-    correlation = correlate(first, second)
-    for R in torch.cat([special_rotations[::3], random_rotations(5, generator=generator, dtype=torch.float64)]):
-        integral = (weights * evaluate_s2(first, transform.points @ R.mT) * signal).sum()
-        torch.testing.assert_close(evaluate_so3(correlation, R), integral, rtol=0, atol=25 * tol(4))
-
-
-def test_correlation_peaks_at_the_planted_rotation(special_rotations: Tensor, generator: torch.Generator) -> None:
-    second = torch.randn(s2_size(6), generator=generator, dtype=torch.float64)
-    planted = torch.cat([special_rotations[::6], random_rotations(10, generator=generator, dtype=torch.float64)])
-    peaks, values = find_peaks(correlate(rotate_s2(second, planted), second.expand(len(planted), -1)))
-    # Newton's last step has size sqrt(eps) of a wavelength at most, and converges quadratically.
-    assert geodesic_distance(peaks[:, 0], planted).max() < 1e-6
-    # Cauchy-Schwarz: the peak is the energy of the signal.
-    torch.testing.assert_close(values[:, 0], second.square().sum().expand(len(planted)), rtol=1e-12, atol=0)
-
-
-def test_correlation_is_linear_and_batched(generator: torch.Generator) -> None:
-    a, b, c = torch.randn(3, 2, 1, s2_size(3), generator=generator, dtype=torch.float64)
-    torch.testing.assert_close(correlate(a + 2 * b, c), correlate(a, c) + 2 * correlate(b, c))
-    assert correlate(a, b).shape == (2, 1, so3_size(3))
 
 
 @KINDS

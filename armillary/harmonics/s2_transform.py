@@ -96,8 +96,11 @@ class S2Transform(nn.Module):
         tables += azimuths * orders * number if by_product else 0
         coeffs, gathered = s2_size(lmax) * number, degrees * orders * number
         rows, values = rings * orders * number, rings * azimuths * number
-        synthesis = gathered + values + (rows if by_product else 4 * rows)
-        analysis = values + gathered + (2 * rows if by_product else 3 * rows)
+        if by_product:
+            synthesis, analysis = gathered + values + rows, values + gathered + 2 * rows
+        else:
+            # Half spectra as long as the values, padded or to be cut off.
+            synthesis, analysis = 2 * values + 4 * rows, 2 * values + rows
         return max(building, tables + batch * (coeffs + max(synthesis, analysis)))
 
     @property

@@ -124,7 +124,8 @@ class SO3Transform(nn.Module):
         if azimuths <= LONGEST_PRODUCT:
             forward, backward = values + rows + spectra, rows + spectra
         else:
-            forward, backward = values + 6 * rows, 4 * rows
+            # Half spectra as long as the values, padded or to be cut off.
+            forward, backward = 2 * values + int(3.5 * rows), values + rows
         synthesis = max(forward, coeffs + 2 * gathered + 4 * spectra)
         analysis = values + max(backward, 3 * gathered + 3 * spectra)
         return max(building, tables + batch * (coeffs + max(synthesis, analysis)))

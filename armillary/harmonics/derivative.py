@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from armillary.harmonics.generator import generators
 from armillary.harmonics.layout import so3_lmax, split_degrees
 from armillary.harmonics.so3_transform import SO3Transform
 from armillary.harmonics.wigner import degree_weights, wigner_D
@@ -24,17 +25,6 @@ class Expansion(NamedTuple):
     value: Tensor
     gradient: Tensor
     hessian: Tensor
-
-
-@lru_cache(maxsize=32)
-def generators(lmax: int) -> tuple[Tensor, ...]:
-    """Generators of rotation about x, y, z, (3, 2l+1, 2l+1) for each degree, float64 and antisymmetric."""
-    # The turns that carry z to x, to y and to z.
-    to_x = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]], dtype=torch.float64)
-    to_y = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
-    turns = split_degrees(wigner_D(lmax, torch.stack([to_x, to_y, torch.eye(3, dtype=torch.float64)])))
-    about_z = [torch.diag(-torch.arange(-l, l + 1, dtype=torch.float64)).flip(-1) for l in range(lmax + 1)]
-    return tuple(turn @ z @ turn.mT for turn, z in zip(turns, about_z, strict=True))
 
 
 def derivative_coeffs(coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch 10 modes"]:

@@ -10,12 +10,13 @@ Reference: Varshalovich et al., Quantum Theory of Angular Momentum (1988), 4.3.4
 """
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from armillary.harmonics.constant import constant
 
 Orders = tuple[tuple[int, int], ...]
 
@@ -40,7 +41,7 @@ def zonal_orders(lmax: int) -> Orders:
     return tuple((m, 0) for m in range(lmax + 1))
 
 
-@lru_cache(maxsize=32)
+@constant
 def _recurrence(lmax: int, orders: Orders) -> _Recurrence:
     high = torch.tensor([m for m, _ in orders], dtype=torch.float64)[:, None]
     low = torch.tensor([n for _, n in orders], dtype=torch.float64)[:, None]

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from armillary.harmonics.jacobi import all_orders, jacobi
 from armillary.harmonics.layout import so3_size
-from armillary.harmonics.wigner import degree_weights, term_table
+from armillary.harmonics.reduced import reduced_terms, term_table
+from armillary.harmonics.wigner import degree_weights
 
 
 def wigner_rings(lmax: int, beta: Float[Tensor, " rings"]) -> Float[Tensor, "2 orders degrees rings"]:
@@ -23,18 +23,9 @@ def wigner_rings(lmax: int, beta: Float[Tensor, " rings"]) -> Float[Tensor, "2 o
 
     Computed in float64. The second axis is ``p * (lmax + 1) + q``.
     """
-    beta = beta.double()
-    terms = term_table(lmax)
-    size, rings = lmax + 1, beta.shape[0]
-    p, q = torch.arange(size).repeat_interleave(size), torch.arange(size).repeat(size)
-    cosine, sine = torch.cos(beta / 2), torch.sin(beta / 2)
-    polynomials = jacobi(lmax, all_orders(lmax), torch.cat([beta.cos(), -beta.cos()]))[terms.degree, terms.pair]
-    total, difference = (p + q)[terms.order][:, None], (p - q).abs()[terms.order][:, None]
-    plus = terms.plus[:, None] * polynomials[:, :rings] * cosine**total * sine**difference
-    minus = terms.minus[:, None] * polynomials[:, rings:] * cosine**difference * sine**total
-    table = torch.zeros(2, size * size, size, rings, dtype=torch.float64)
-    table[0, terms.order, terms.degree] = plus
-    table[1, terms.order, terms.degree] = minus
+    terms, size = term_table(lmax), lmax + 1
+    table = torch.zeros(2, size * size, size, len(beta), dtype=torch.float64)
+    table[:, terms.order, terms.degree] = reduced_terms(lmax, beta)
     return table
 
 

@@ -10,7 +10,7 @@ from sympy.physics.wigner import wigner_d_small
 from torch import Tensor
 
 from armillary.harmonics import SO3Transform, evaluate_so3, so3_size, spherical_harmonics, split_degrees, wigner_D
-from armillary.harmonics.derivative import generators
+from armillary.harmonics.generator import generators
 from armillary.so3 import exp, from_euler_zyz, random_rotations
 
 EPS = torch.finfo(torch.float64).eps

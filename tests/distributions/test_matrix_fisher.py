@@ -6,10 +6,11 @@ from collections.abc import Callable
 import mpmath
 import pytest
 import torch
+from scipy.special import elliprf
 from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, Bingham, MatrixFisher
-from armillary.distributions.families.quadratic_level import integral_below
+from armillary.distributions.families.quadratic_level import carlson_rf, integral_below
 from armillary.so3 import exp, geodesic_distance, matrix_to_quat_xyzw, random_rotations
 
 DEGREE = math.pi / 180
@@ -151,6 +152,12 @@ def test_samples_lie_below_levels_as_often_as_levels_say(generator: torch.Genera
     for mass in (0.02, 0.3, 0.9, 0.995):
         share = (values >= density.credible_region(mass).threshold).double().mean(0)
         assert ((share - mass).abs() < 5 * math.sqrt(mass * (1 - mass) / 4000)).all()
+
+
+def test_elliptic_integrals_are_those_of_scipy(generator: torch.Generator) -> None:
+    x = 10 ** (-30 * torch.rand(3, 3000, generator=generator, dtype=torch.float64))
+    x[1, :1000], x[2, :2000] = 1e-30, 1
+    torch.testing.assert_close(carlson_rf(*x), torch.from_numpy(elliprf(*x.numpy())), rtol=1e-13, atol=0)
 
 
 def test_levels_have_the_volume_of_the_uniform_rotations_below(generator: torch.Generator) -> None:

@@ -151,6 +151,16 @@ def test_samples_lie_below_levels_as_often_as_levels_say(generator: torch.Genera
         assert ((share - mass).abs() < 5 * math.sqrt(mass * (1 - mass) / 4000)).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_height_of_a_sharp_peak_survives_rounding(generator: torch.Generator, dtype: torch.dtype) -> None:
+    density = RotationLaplace((1e6 * random_rotations(20, generator=generator, dtype=torch.float64)).to(dtype))
+    modes = density.modes(2)
+    # float32 knows the mode to 3e-8 rad, where t is a tenth of the softening.
+    atol = 1e-6 if dtype == torch.float64 else 0.1
+    torch.testing.assert_close(density.log_prob(density.mode), modes.log_prob[:, 0], rtol=0, atol=atol)
+    assert (modes.log_prob[:, 1] == -torch.inf).all() and (modes.mass.sum(-1) == 1).all()
+
+
 def test_bad_matrices_are_named() -> None:
     with pytest.raises(ValueError, match=r"expected matrices of shape \(..., 3, 3\)"):
         RotationLaplace(torch.zeros(4, 4))

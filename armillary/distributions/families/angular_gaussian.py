@@ -2,8 +2,8 @@ r"""Exact draws of quaternions from :math:`\exp(-(a\,x^2+b\,y^2+c\,z^2))`, the B
 
 The envelope is the angular central Gaussian law: a normal vector of precision
 :math:`\Omega=I+2\Lambda/\beta,\ \Lambda=\mathrm{diag}(0,a,b,c)`, divided by its length. Its density is proportional to
-:math:`(q^\top\Omega q)^{-2}=(1+2t/\beta)^{-2}`, and :math:`\sum_j 1/(\beta+2\Lambda_j)=1` makes it tightest: near half
-of all proposals are kept, however sharp the law.
+:math:`(q^\top\Omega q)^{-2}=(1+2t/\beta)^{-2}`, and :math:`\sum_j 1/(\beta+2\Lambda_j)=1` makes it tightest: at
+least 44 in 100 proposals are kept, however sharp the law.
 
 Reference: A new unified approach for the simulation of a wide class of directional distributions (Kent, Ganeiber and
 Mardia, 2018), section 3, https://doi.org/10.1080/10618600.2017.1390468

@@ -17,9 +17,9 @@ from armillary.distributions.families.quadratic_integral import (
 )
 from armillary.distributions.families.quadratic_level import TINY, integral_below
 
-SOFTENING = 1e-8  # added to t: below the rounding of t where A is 1e7, and its ball holds 5e-9 of the mass
-STEP = 0.3  # of the trapezoid rule in log u: error exp(-pi^2 / STEP) = 5e-15
-CHUNK = 4096  # densities whose mixtures are weighed together: 80 MB
+SOFTENING = 1e-8  # added to t; the ball where it counts holds 5e-9 of the mass of a sharp density
+STEP = 0.4  # of the trapezoid rule in log u: relative error exp(-pi^2 / STEP) = 2e-11
+CHUNK = 4096  # densities whose mixtures are weighed together: 60 MB
 
 
 class RotationLaplace(QuadraticDistribution):
@@ -53,10 +53,16 @@ class RotationLaplace(QuadraticDistribution):
         return self.matrix
 
     def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
-        """Log density for Haar probability, exact; differentiable once in the matrix."""
-        top, log_mean = _TopAndLogMean.apply(self.matrix.double(), *self.frame)  # type: ignore[misc]
-        level = (top - self._trace(value)).clamp(min=0)
-        return (self._log_profile(level) - log_mean).to(torch.result_type(value, self.matrix))
+        """Log density for Haar probability, exact; differentiable once."""
+        log_mean: Tensor = _LogMean.apply(self.matrix.double(), *self.frame)  # type: ignore[assignment]
+        return (self._log_profile(self._level(value)) - log_mean).to(torch.result_type(value, self.matrix))
+
+    def _level(self, value: Float[Tensor, "*shape 3 3"]) -> Float64[Tensor, "*out"]:
+        r"""t as a sum of squares, :math:`\frac12\sum_i s_i|R v_i-u_i|^2`, which rounding cannot spoil near the mode."""
+        shift = value.double() @ self.frame.right - self.frame.left
+        level = (shift.square().sum(-2) * self.frame.values).sum(-1).clamp(min=0) / 2
+        matrix, rotation = (side.double().expand(*level.shape, 3, 3) for side in (self.matrix, value))
+        return _Level.apply(level, matrix, rotation, self.frame.left @ self.frame.right.mT)  # type: ignore[return-value]
 
     @property
     def expectation(self) -> Float[Tensor, "*batch 3 3"]:
@@ -106,26 +112,42 @@ class RotationLaplace(QuadraticDistribution):
         return RotationLaplace(matrix)
 
 
-class _TopAndLogMean(torch.autograd.Function):
-    """The sum of the proper singular values, and the log mean of g; the first kinks where the mode is not unique."""
+class _Level(torch.autograd.Function):
+    """t with its gradient in the matrix, the mode minus the rotation, which its formula in the frame does not have."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, level: Tensor, matrix: Tensor, rotation: Tensor, mode: Tensor
+    ) -> Tensor:
+        """The level as it is."""
+        ctx.save_for_backward(rotation, mode)
+        return level.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """To the level itself, and to the matrix."""
+        rotation, mode = ctx.saved_tensors  # type: ignore[attr-defined]
+        return grad, grad[..., None, None] * (mode - rotation), None, None
+
+
+class _LogMean(torch.autograd.Function):
+    """The log mean of g, with its gradient in the matrix."""
 
     @staticmethod
     def forward(
         ctx: torch.autograd.function.FunctionCtx, matrix: Tensor, left: Tensor, values: Tensor, right: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Both, in the given frame of the matrix."""
+    ) -> Tensor:
+        """In the given frame of the matrix."""
         value, slopes = first_moments(root_exponential(SOFTENING), ProperSVD(left, values, right).form)
         # The form is (a, b, c) = 2 (s2 + s3, s1 + s3, s1 + s2).
         x, y, z = (-2 * slopes[..., 1:] / value[..., None]).unbind(-1)
-        ctx.save_for_backward(left @ right.mT, left, torch.stack([y + z, x + z, x + y], -1), right)
-        return values.sum(-1), value.log()
+        ctx.save_for_backward(left, torch.stack([y + z, x + z, x + y], -1), right)
+        return value.log()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(  # type: ignore[override]
-        ctx: torch.autograd.function.FunctionCtx, grad_top: Tensor, grad_log: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        """The mode; and the diagonal of slopes in the frame."""
-        mode, left, slopes, right = ctx.saved_tensors  # type: ignore[attr-defined]
-        slope = left @ torch.diag_embed(slopes) @ right.mT
-        return grad_top[..., None, None] * mode + grad_log[..., None, None] * slope, None, None, None
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Diagonal in the frame."""
+        left, slopes, right = ctx.saved_tensors  # type: ignore[attr-defined]
+        return grad[..., None, None] * (left @ torch.diag_embed(slopes) @ right.mT), None, None, None

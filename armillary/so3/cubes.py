@@ -19,6 +19,8 @@ from torch import Tensor
 
 from armillary.so3.rotation import matrix_to_quat_xyzw, quat_xyzw_to_matrix
 
+DEEPEST = 14  # depth of the smallest cells, 2e-4 radians wide: their numbers leave room for others in an int64
+BITS = 3 * DEEPEST + 2  # of the numbers
 OTHERS = ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2))  # the components that are the coordinates of each face
 
 
@@ -29,11 +31,15 @@ def cube_rotation(face: Int[Tensor, "*#batch"], point: Float[Tensor, "*#batch 3"
         >>> cube_rotation(torch.tensor(3), torch.zeros(3)).diagonal()
         tensor([1., 1., 1.])
     """
-    shape = torch.broadcast_shapes(face.shape, point.shape[:-1])
-    slope = (point * (math.pi / 4)).tan().expand(*shape, 3)
-    columns = torch.cat([slope, torch.ones_like(slope[..., :1])], -1)
+    return quat_xyzw_to_matrix(_insert_one(face, (point * (math.pi / 4)).tan()))
+
+
+def _insert_one(face: Int[Tensor, "*#batch"], slope: Float[Tensor, "*#batch 3"]) -> Float[Tensor, "*batch 4"]:
+    """Quaternion (x, y, z, w) whose component ``face`` is 1."""
+    shape = torch.broadcast_shapes(face.shape, slope.shape[:-1])
+    columns = torch.cat([slope, torch.ones_like(slope[..., :1])], -1).expand(*shape, 4)
     order = torch.tensor([[3, 0, 1, 2], [0, 3, 1, 2], [0, 1, 3, 2], [0, 1, 2, 3]], device=face.device)
-    return quat_xyzw_to_matrix(columns.gather(-1, order[face].expand(*shape, 4)))
+    return columns.gather(-1, order[face].expand(*shape, 4))
 
 
 def cube_density(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
@@ -54,10 +60,47 @@ def cube_coordinates(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*b
         >>> cube_coordinates(torch.eye(3))[3].abs()
         tensor([0., 0., 0.])
     """
-    quat_xyzw = matrix_to_quat_xyzw(rotation)
-    others = quat_xyzw[..., torch.tensor(OTHERS, device=rotation.device)]
+    return _coordinates(matrix_to_quat_xyzw(rotation))
+
+
+def _coordinates(quat_xyzw: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4 3"]:
+    others = quat_xyzw[..., torch.tensor(OTHERS, device=quat_xyzw.device)]
     sign = torch.where(quat_xyzw < 0, -1.0, 1.0).to(quat_xyzw)[..., None]
     return torch.atan2(others * sign, quat_xyzw.abs()[..., None]) * (4 / math.pi)
+
+
+def cube_home(
+    face: Int[Tensor, " points"], point: Float[Tensor, "points 3"]
+) -> tuple[Int[Tensor, " points"], Float[Tensor, "points 3"]]:
+    """The cube that points somewhat outside of theirs belong to, and their coordinates there.
+
+    Example:
+        >>> cube_home(torch.tensor([3]), torch.tensor([[1.25, 0.0, 0.0]]))
+        (tensor([0]), tensor([[0.0000, 0.0000, 0.7500]]))
+    """
+    outside = (point.abs() > 1).any(-1).nonzero()[:, 0]
+    quat_xyzw = _insert_one(face[outside], (point[outside] * (math.pi / 4)).tan())
+    home = quat_xyzw.abs().argmax(-1)
+    moved = _coordinates(quat_xyzw)[torch.arange(len(home), device=home.device), home]
+    return face.index_copy(0, outside, home), point.index_copy(0, outside, moved)
+
+
+def cube_codes(face: Int[Tensor, " points"], point: Float[Tensor, "points 3"]) -> Int[Tensor, " points"]:
+    """Number of the smallest cell about a point of a cube: bits of the face, then of the coordinates in turn.
+
+    The numbers of the smallest cells inside a cell follow each other (Morton order), so of some cells that part the
+    cubes the one about a point is the last one that begins no later.
+
+    Example:
+        >>> cube_codes(torch.tensor([0, 3]), torch.full((2, 3), -1.0))
+        tensor([            0, 13194139533312])
+    """
+    place = ((point + 1) * 2 ** (DEEPEST - 1)).long().clamp(0, 2**DEEPEST - 1)
+    code = face
+    for bit in reversed(range(DEEPEST)):
+        x, y, z = ((place >> bit) & 1).unbind(-1)
+        code = code * 8 + x * 4 + y * 2 + z
+    return code
 
 
 @dataclass(frozen=True)
@@ -93,10 +136,15 @@ class Cells:
         """Coordinates of points given in each cell by [-1, 1]^3."""
         return self.centre[:, None] + unit * self.half[:, None, None]
 
-    def near(self, coordinates: Float[Tensor, "cells k 4 3"], margin: float) -> Bool[Tensor, "cells k"]:
-        """Which points (see `cube_coordinates`) lie in a cell made ``margin`` times larger."""
-        own = coordinates[torch.arange(len(self), device=self.face.device), :, self.face]
-        return ((own - self.centre[:, None]).abs() <= margin * self.half[:, None, None]).all(-1)
+    def codes(self) -> Int[Tensor, " cells"]:
+        """Number of the first smallest cell inside each (see `cube_codes`)."""
+        corner = self.centre - self.half[:, None] + 2.0 ** -(DEEPEST + 1)
+        return cube_codes(self.face, corner)
+
+    def near(self, coordinates: Float[Tensor, "cells 4 3"], margin: float) -> Bool[Tensor, " cells"]:
+        """Which cells, made ``margin`` times larger, hold the rotation of these coordinates (`cube_coordinates`)."""
+        own = coordinates[torch.arange(len(self), device=self.face.device), self.face]
+        return ((own - self.centre).abs() <= margin * self.half[:, None]).all(-1)
 
 
 def all_cells(depth: int, device: torch.device | str | None = None) -> Cells:

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.distributions.families.surveyed import SurveyedDistribution
-from armillary.distributions.integration.adaptive_tree import AdaptiveTree, log_sum
+from armillary.distributions.integration.adaptive_tree import AdaptiveTree
+from armillary.distributions.integration.tree_leaves import log_sum
 
 Energy = Callable[[Tensor], Tensor]
 

@@ -90,9 +90,10 @@ class SurveyedDistribution(CloudedDistribution):
         nodes = _highest_nodes(survey.cloud, k + 2)
         rows = torch.arange(densities, device=nodes.device).repeat_interleave(nodes.shape[1])
         summit, value, _ = climb(self._evaluate, rows, nodes.flatten(0, 1), torch.finfo(self._like.dtype).eps)
-        rotation = torch.cat([survey.peaks, summit.unflatten(0, (densities, -1))], 1)
-        height = torch.cat([survey.heights, value.unflatten(0, (densities, -1))], 1)
-        return distinct(rotation, height, k, APART)
+        rotation = torch.cat([survey.peaks.rotation, summit.unflatten(0, (densities, -1))], 1)
+        height = torch.cat([survey.peaks.height, value.nan_to_num(-torch.inf).unflatten(0, (densities, -1))], 1)
+        chosen, top = distinct(rotation, height, k, APART)
+        return rotation.take_along_dim(chosen[..., None, None], 1), top
 
 
 def _highest_nodes(cloud: Cloud, k: int) -> Float[Tensor, "densities {k} 3 3"]:

@@ -55,27 +55,38 @@ def climb(
         resolution: Relative rounding of the values of f (the ``eps`` of their dtype).
     """
     finest = resolution ** (1 / 3)  # radians: balances rounding against the third derivative
-    rotation, shrink = start, torch.ones_like(start[:, 0, 0])
+    rotation, shrink = start.clone(), torch.ones_like(start[:, 0, 0])
     value, gradient, hessian = expand(evaluate, rows, rotation, torch.full_like(shrink, FIRST))
+    moving = torch.arange(len(rows), device=rows.device)
     for _ in range(STEPS):
-        eigenvalues, axes = torch.linalg.eigh(_finite(hessian))
-        floor = 1e-6 * eigenvalues.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).tiny)
-        curvature = torch.maximum(eigenvalues.abs(), floor)
-        step = (axes @ ((axes.mT @ _finite(gradient)[..., None]) / curvature[..., None]))[..., 0]
+        step, difference = _newton(gradient[moving], hessian[moving], finest)
         length = torch.linalg.vector_norm(step, dim=-1)
-        longest = shrink * LONGEST
-        step = step * (longest / length.clamp(min=1e-300)).clamp(max=1)[:, None]
-        difference = torch.minimum(length, curvature.amax(-1).rsqrt() * 0.3).clamp(finest, FIRST)
-        trial = rotation @ roma.rotvec_to_rotmat(step)
-        trial_value, trial_gradient, trial_hessian = expand(evaluate, rows, trial, difference)
+        step = step * (shrink[moving] * LONGEST / length.clamp(min=1e-300)).clamp(max=1)[:, None]
+        trial = rotation[moving] @ roma.rotvec_to_rotmat(step)
+        found = expand(evaluate, rows[moving], trial, difference)
         # At the top a good step changes the value by less than its rounding.
-        better = trial_value >= value - 8 * resolution * value.abs()
-        rotation = torch.where(better[:, None, None], trial, rotation)
-        value = torch.where(better, trial_value, value)
-        gradient = torch.where(better[:, None], trial_gradient, gradient)
-        hessian = torch.where(better[:, None, None], trial_hessian, hessian)
-        shrink = torch.where(better, (shrink * 2).clamp(max=1), torch.minimum(shrink, length / LONGEST) / 4)
+        better = found[0] >= value[moving] - 8 * resolution * value[moving].abs()
+        at = moving[better]
+        rotation[at], value[at], gradient[at], hessian[at] = trial[better], *(part[better] for part in found)
+        shorter = torch.minimum(shrink[moving], length / LONGEST) / 4
+        shrink[moving] = torch.where(better, (shrink[moving] * 2).clamp(max=1), shorter)
+        # Newton steps shrink quadratically: after one this short the rest of the way is nothing.
+        moving = moving[~(better & (length < finest / 5) & (difference == finest)) & (shrink[moving] > 1e-9)]
+        if not len(moving):
+            break
     return rotation, value, hessian
+
+
+def _newton(
+    gradient: Float[Tensor, "k 3"], hessian: Float[Tensor, "k 3 3"], finest: float
+) -> tuple[Float[Tensor, "k 3"], Float[Tensor, " k"]]:
+    """The step to the top of the expansion, and the distance at which to look around there."""
+    eigenvalues, axes = torch.linalg.eigh(_finite(hessian))
+    floor = 1e-6 * eigenvalues.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
+    curvature = torch.maximum(eigenvalues.abs(), floor)
+    step = (axes @ ((axes.mT @ _finite(gradient)[..., None]) / curvature[..., None]))[..., 0]
+    width = 0.3 * curvature.amax(-1).rsqrt()
+    return step, torch.minimum(torch.linalg.vector_norm(step, dim=-1), width).clamp(finest, FIRST)
 
 
 def _finite(values: Tensor) -> Tensor:
@@ -84,15 +95,14 @@ def _finite(values: Tensor) -> Tensor:
 
 def distinct(
     rotation: Float[Tensor, "batch points 3 3"], height: Float[Tensor, "batch points"], k: int, apart: float
-) -> tuple[Float[Tensor, "batch k2 3 3"], Float[Tensor, "batch k2"]]:
-    """The (at most k) highest points that lie ``apart`` from every higher one kept; ``-inf`` where there are fewer."""
-    height, order = height.sort(dim=-1, descending=True, stable=True)
-    rotation = rotation.take_along_dim(order[..., None, None], 1)
-    free = height > -torch.inf
-    chosen, top = [], []
-    for _ in range(min(k, height.shape[1])):
-        best = torch.where(free, height, -torch.inf).max(-1)
-        chosen.append(rotation.take_along_dim(best.indices[:, None, None, None], 1))
-        top.append(best.values)
-        free = free & (geodesic_distance(rotation, chosen[-1]) >= apart)
-    return torch.cat(chosen, 1), torch.stack(top, -1)
+) -> tuple[Int[Tensor, "batch {k}"], Float[Tensor, "batch {k}"]]:
+    """The k highest points that lie ``apart`` from every higher one kept: which, and how high (``-inf``: no more)."""
+    chosen, tops = [], []
+    for _ in range(k):
+        top, best = height.max(-1)
+        at = rotation.take_along_dim(best[:, None, None, None], 1)
+        height = torch.where(geodesic_distance(rotation, at) < apart, -torch.inf, height)
+        height = height.scatter(1, best[:, None], -torch.inf)
+        chosen.append(best)
+        tops.append(top)
+    return torch.stack(chosen, -1), torch.stack(tops, -1)

@@ -279,6 +279,10 @@ def test_mistakes_are_named() -> None:
             cls(torch.full((2, size, size), math.nan))
     with pytest.raises(ValueError, match="expected rotation matrices"):
         MatrixFisher.isotropic(2 * torch.eye(3), sigma=0.1)
+    with pytest.raises(ValueError, match="expected both of dtype torch.float32"):
+        MatrixFisher(torch.eye(3)).log_prob(torch.eye(3).double())
+    with pytest.raises(ValueError, match="expected rotation matrices"):
+        MatrixFisher(torch.eye(3)).rotate(torch.zeros(3, 3))
     with pytest.raises(ValueError, match="pass one of the two"):
         MatrixFisher.isotropic(torch.eye(3))
     with pytest.raises(ValueError, match="orthogonal"):

@@ -16,7 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.distributions.families.fisher_family import FisherFamily
-from armillary.distributions.families.matrix_fisher import ROUNDING, MatrixFisher
+from armillary.distributions.families.matrix_fisher import MatrixFisher
+
+ROUNDING = 1e-4  # how far from orthogonal the axes may be
 
 
 def _matrix_to_quadratic(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4 4"]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from armillary.distributions.families.mean_map import expected_rotation, log_constant
 from armillary.distributions.families.quadratic import QuadraticDistribution
 from armillary.distributions.families.quadratic_integral import REACH, exponential, mean_of
+from armillary.so3.rotation import require_alike
 
 
 class FisherFamily(QuadraticDistribution):
@@ -24,7 +25,8 @@ class FisherFamily(QuadraticDistribution):
 
     def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
         """Log density for Haar probability, exact; twice differentiable in the matrix, whatever its singular values."""
-        return (self._trace(value) - self.log_constant).to(torch.result_type(value, self.matrix))
+        require_alike(value, self.matrix)
+        return (self._trace(value) - self.log_constant).to(self.matrix.dtype)
 
     @property
     def expectation(self) -> Float[Tensor, "*batch 3 3"]:

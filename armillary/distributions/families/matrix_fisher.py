@@ -7,9 +7,7 @@ from torch import Tensor
 from armillary.distributions.families.fisher_family import FisherFamily
 from armillary.distributions.families.harmonic import HarmonicDistribution
 from armillary.distributions.families.mean_map import matrix_of_expectation
-from armillary.so3.rotation import rotation_defect
-
-ROUNDING = 1e-4  # how far from the group a matrix may be that is called a rotation
+from armillary.so3.rotation import require_rotations
 
 
 class MatrixFisher(FisherFamily):
@@ -60,8 +58,7 @@ class MatrixFisher(FisherFamily):
         """
         if (sigma is None) == (concentration is None):
             raise ValueError(f"expected sigma or concentration, got {sigma} and {concentration}; pass one of the two")
-        if not (rotation_defect(rotation.detach()) < ROUNDING).all():
-            raise ValueError("expected rotation matrices, got others; pass them through nearest_rotation")
+        require_rotations(rotation)
         given = sigma if concentration is None else concentration
         kappa = torch.as_tensor(given, dtype=rotation.dtype, device=rotation.device)
         if concentration is None:

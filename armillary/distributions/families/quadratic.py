@@ -20,7 +20,7 @@ from torch import Tensor
 from armillary.distributions.base import CredibleRegion, Modes, SO3Distribution, ball_radius, require_mass
 from armillary.distributions.families.angular_gaussian import draw_quat_wxyz
 from armillary.distributions.families.quadratic_level import TINY, integral_below, level_of_integral
-from armillary.so3.rotation import quat_wxyz_to_matrix
+from armillary.so3.rotation import quat_wxyz_to_matrix, require_rotations
 
 Self = TypeVar("Self", bound="QuadraticDistribution")
 
@@ -146,7 +146,8 @@ class QuadraticDistribution(SO3Distribution):
 
     def rotate(self: Self, rotation: Float[Tensor, "*shape 3 3"]) -> Self:
         """The law of ``rotation @ X``: the matrix turns."""
-        return self._with_matrix(rotation.to(self.matrix) @ self.matrix)
+        require_rotations(rotation, self.matrix)
+        return self._with_matrix(rotation @ self.matrix)
 
     def expand(self: Self, batch_shape: torch.Size | tuple[int, ...]) -> Self:  # type: ignore[override]
         """The same densities with a larger batch shape."""

@@ -16,6 +16,7 @@ from armillary.distributions.families.quadratic_integral import (
     root_exponential,
 )
 from armillary.distributions.families.quadratic_level import TINY, integral_below
+from armillary.so3.rotation import require_alike
 
 SOFTENING = 1e-8  # added to t; the ball where it counts holds 5e-9 of the mass of a sharp density
 STEP = 0.4  # of the trapezoid rule in log u: relative error exp(-pi^2 / STEP) = 2e-11
@@ -54,8 +55,9 @@ class RotationLaplace(QuadraticDistribution):
 
     def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
         """Log density for Haar probability, exact; differentiable once."""
+        require_alike(value, self.matrix)
         log_mean: Tensor = _LogMean.apply(self.matrix.double(), *self.frame)  # type: ignore[assignment]
-        return (self._log_profile(self._level(value)) - log_mean).to(torch.result_type(value, self.matrix))
+        return (self._log_profile(self._level(value)) - log_mean).to(self.matrix.dtype)
 
     def _level(self, value: Float[Tensor, "*shape 3 3"]) -> Float64[Tensor, "*out"]:
         r"""t as a sum of squares, :math:`\frac12\sum_i s_i|R v_i-u_i|^2`, which rounding cannot spoil near the mode."""

@@ -6,6 +6,8 @@ from armillary.distributions.base import SO3Distribution as SO3Distribution
 from armillary.distributions.cells import cell_log_likelihood as cell_log_likelihood
 from armillary.distributions.cells import cell_log_probs as cell_log_probs
 from armillary.distributions.families.bingham import Bingham as Bingham
+from armillary.distributions.families.discrete import discrete as discrete
+from armillary.distributions.families.discrete import fit_noise as fit_noise
 from armillary.distributions.families.flow import FlowTransform as FlowTransform
 from armillary.distributions.families.flow import SO3Flow as SO3Flow
 from armillary.distributions.families.flow_layers import FlowLayer as FlowLayer

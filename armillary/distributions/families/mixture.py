@@ -28,9 +28,11 @@ class Mixture(SurveyedDistribution):
         tree: How the mass is found.
 
     Example:
-        >>> floor, peak = Uniform((1,)), HarmonicDistribution(100 * wigner_D(1, torch.eye(3))[None])
-        >>> Mixture(torch.tensor([0.1, 0.9]), floor, peak).log_prob(rotation_z(torch.tensor(3.0)))
-        tensor(-2.3026)
+        >>> from armillary.distributions import MatrixFisher, Uniform
+        >>> peak = MatrixFisher.isotropic(torch.eye(3)[None], sigma=0.1)
+        >>> density = Mixture(torch.tensor([0.9, 0.1]), peak, Uniform((1,)))
+        >>> density.log_prob(torch.diag(torch.tensor([1.0, -1.0, -1.0]))).exp()
+        tensor(0.1000)
     """
 
     def __init__(

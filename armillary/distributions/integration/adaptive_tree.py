@@ -78,8 +78,8 @@ class AdaptiveTree:
 
     Example:
         >>> survey = AdaptiveTree().survey(lambda rows, R: 100 * R[:, 2, 2], densities=1)
-        >>> survey.cloud.log_integral() - 100 + math.log(200)  # of (e^100 - e^-100) / 200
-        tensor([...e-0...], dtype=torch.float64)
+        >>> survey.cloud.log_integral() - 100  # -log(200), for the integral is (e^100 - e^-100) / 200
+        tensor([-5.2983], dtype=torch.float64)
     """
 
     tolerance: float = 1e-4

@@ -24,7 +24,8 @@ from armillary.apps.machine import checked_device
 
 Work = Callable[[], object]
 Size = TypeVar("Size")
-CALLS, FEWEST_ROUNDS, MOST_ROUNDS, SECONDS = 5, 5, 25, 8.0
+CALLS, FEWEST_ROUNDS, MOST_ROUNDS = 5, 5, 25
+SECONDS, SLOW = 8.0, 3.0  # time for the rounds of one duel; from what time of a call on three rounds do
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,17 @@ def _seconds(work: Work, device: torch.device) -> float:
 
 
 def alternate(ours: Work, theirs: Work, conditions: Conditions) -> Times:
-    """Time both sides in turns for some seconds, after one call of each that is not counted."""
+    """Time both sides in turns for some seconds, after calls that are not counted."""
     device = conditions.device
     first = [_seconds(work, device) for work in (ours, theirs)]
-    first = [min(before, _seconds(work, device)) for before, work in zip(first, (ours, theirs), strict=True)]
+    slow = max(first) > SLOW
+    if not slow:
+        # The first call built tables.
+        first = [min(before, _seconds(work, device)) for before, work in zip(first, (ours, theirs), strict=True)]
     calls = [max(1, min(CALLS, int(max(first) / mine))) for mine in first]
     times = Times([], [], [])
     start, round_number = time.perf_counter(), 0
-    fewest, most = conditions.size((FEWEST_ROUNDS, MOST_ROUNDS), (2, 2))
+    fewest, most = conditions.size((3 if slow else FEWEST_ROUNDS, MOST_ROUNDS), (2, 2))
     while round_number < fewest or (round_number < most and time.perf_counter() - start < SECONDS):
         mine, other = ([], [])
         sides = [(ours, calls[0], mine), (theirs, calls[1], other)]

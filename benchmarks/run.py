@@ -81,7 +81,10 @@ def main() -> int:
     print(f"\n{len(targets) - len(missed)} of {len(targets)} rows with targets reach them")
     for name in missed:
         print(f"MISSED: {name}")
-    return 2 if not all(parts.values()) else 1 if missed else 0
+    failed = [script for script, part in parts.items() if not part]
+    for script in failed:
+        print(f"FAILED, no rows: {script}")
+    return 2 if failed else 1 if missed else 0
 
 
 if __name__ == "__main__":

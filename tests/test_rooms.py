@@ -9,7 +9,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "armillary"
 # For each layer with rooms, what a room may import besides itself and the files beside the rooms.
 BELOW = {
-    "data": {"shapes": set(), "rendering": {"shapes"}, "bop": {"shapes", "rendering"}, "photos": set()},
+    "data": {
+        "shapes": set(),
+        "rendering": {"shapes"},
+        "bop": {"shapes", "rendering"},
+        "photos": set(),
+        "published": set(),
+    },
     "distributions": {"integration": set(), "families": {"integration"}, "calculus": {"integration", "families"}},
 }
 # Of the files beside the rooms, those that look into them: the doors.

@@ -55,9 +55,9 @@ def test_the_runner_knows_every_script():
 
 def test_two_sleeps_of_known_ratio_have_that_ratio():
     duel = importlib.import_module("duel")
-    times = duel.alternate(lambda: time.sleep(0.01), lambda: time.sleep(0.04), duel.Conditions(1, quick=True))
-    # The shorter is called as often as fits, so both are measured about as long; a busy machine sleeps longer.
-    assert len(times.ours) == 3 * len(times.theirs) or len(times.ours) == 4 * len(times.theirs)
+    times = duel.alternate(lambda: time.sleep(0.03), lambda: time.sleep(0.12), duel.Conditions(1, quick=True))
+    assert len(times.ours) > len(times.theirs)  # the shorter is called as often as fits
+    # A busy machine wakes sleepers some milliseconds late.
     assert statistics.median(times.theirs) / statistics.median(times.ours) == pytest.approx(4, rel=0.15)
 
 

@@ -72,7 +72,7 @@ class Circle(nn.Module):
     def torus_analysis(self, values: Float[Tensor, "*batch nodes nodes"]) -> Float[Tensor, "*batch orders orders"]:
         """``analysis`` along both of the last axes."""
         if self.by_product:
-            return self.basis.T @ (values @ (self.basis / self.nodes**2))
+            return (self.basis.T @ values) @ (self.basis / self.nodes**2)
         return self._fft(self._fft(values, -1), -2)
 
     def _inverse_fft(self, series: Tensor, axis: int) -> Tensor:

@@ -104,6 +104,11 @@ class S2Transform(nn.Module):
         return max(building, tables + batch * (coeffs + max(synthesis, analysis)))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of nodes on each axis."""
+        return (len(self.beta), self.azimuths)
+
+    @property
     def points(self) -> Float[Tensor, "rings azimuths 3"]:
         """Unit vectors of the grid, in float64."""
         alpha = circle(self.azimuths)[None, :]
@@ -120,7 +125,7 @@ class S2Transform(nn.Module):
 
     def analysis(self, values: Float[Tensor, "*batch rings azimuths"]) -> Float[Tensor, "*batch coeffs"]:
         """Coefficients of values on the grid."""
-        require_grid(values, (len(self.beta), self.azimuths))
+        require_grid(values, self.shape)
         require_alike(values, self.table)
         series = self.circle.analysis(values) * self.polar_weights[:, None]
         signed = torch.einsum("...rm,mlr->...ml", series, self.table).flatten(-2)

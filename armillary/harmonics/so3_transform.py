@@ -131,6 +131,11 @@ class SO3Transform(nn.Module):
         return max(building, tables + batch * (coeffs + max(synthesis, analysis)))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of nodes on each axis."""
+        return (len(self.beta), self.azimuths, self.azimuths)
+
+    @property
     def points(self) -> Float[Tensor, "rings azimuths azimuths 3 3"]:
         """The rotations of the grid, in float64, in the order of ``synthesis``."""
         azimuth = circle(self.azimuths)
@@ -140,8 +145,7 @@ class SO3Transform(nn.Module):
     @property
     def quadrature(self) -> Float[Tensor, "rings azimuths azimuths"]:
         """Haar-probability weights of ``points``, sum 1."""
-        shape = (len(self.beta), self.azimuths, self.azimuths)
-        return (self.polar_weights / self.azimuths**2)[:, None, None].expand(shape)
+        return (self.polar_weights / self.azimuths**2)[:, None, None].expand(self.shape)
 
     def synthesis(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch rings azimuths azimuths"]:
         """Values on the grid, axes (beta, alpha, gamma)."""
@@ -151,7 +155,7 @@ class SO3Transform(nn.Module):
 
     def analysis(self, values: Float[Tensor, "*batch rings azimuths azimuths"]) -> Float[Tensor, "*batch modes"]:
         """Coefficients of values on the grid."""
-        require_grid(values, (len(self.beta), self.azimuths, self.azimuths))
+        require_grid(values, self.shape)
         require_alike(values, self.polar_weights)
         return self.rings.coeffs(self.circle.torus_analysis(values) * self.polar_weights[:, None, None])
 

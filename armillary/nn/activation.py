@@ -26,6 +26,9 @@ from armillary.harmonics import S2Transform, SO3Transform, s2_size, so3_size
 
 PointwiseFunction = Callable[[Tensor], Tensor]
 
+# Larger tensors are new pages of memory each time, which takes longer than the arithmetic.
+VALUES_AT_ONCE = 2**21
+
 
 @cache
 def second_moment_gain(function: PointwiseFunction) -> float:
@@ -38,6 +41,16 @@ def second_moment_gain(function: PointwiseFunction) -> float:
     z = torch.linspace(-12, 12, 24001, dtype=torch.float64)
     density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
     return float((function(z).square() * density).sum() * (z[1] - z[0])) ** -0.5
+
+
+def _through_grid(transform: SO3Transform | S2Transform, function: PointwiseFunction, coeffs: Tensor) -> Tensor:
+    """Coefficients of the function's values; on a processor some functions at a time."""
+    count = math.prod(coeffs.shape[:-1])
+    at_once = max(1, VALUES_AT_ONCE // math.prod(transform.shape))
+    if coeffs.device.type != "cpu" or count <= at_once or torch.compiler.is_compiling():
+        return transform.analysis(function(transform.synthesis(coeffs)))
+    parts = coeffs.reshape(count, -1).split(at_once)
+    return torch.cat([transform.analysis(function(transform.synthesis(part))) for part in parts]).view(coeffs.shape)
 
 
 class SO3Activation(nn.Module):
@@ -68,8 +81,7 @@ class SO3Activation(nn.Module):
 
     def forward(self, coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch modes"]:
         """Coefficients of the function's values."""
-        values = self.function(self.transform.synthesis(coeffs / self.scale))
-        return self.transform.analysis(values) * (self.scale * self.gain)
+        return _through_grid(self.transform, self.function, coeffs / self.scale) * (self.scale * self.gain)
 
 
 class S2Activation(nn.Module):
@@ -93,8 +105,7 @@ class S2Activation(nn.Module):
 
     def forward(self, coeffs: Float[Tensor, "*batch coeffs"]) -> Float[Tensor, "*batch coeffs"]:
         """Coefficients of the function's values."""
-        values = self.function(self.transform.synthesis(coeffs / self.scale))
-        return self.transform.analysis(values) * (self.scale * self.gain)
+        return _through_grid(self.transform, self.function, coeffs / self.scale) * (self.scale * self.gain)
 
 
 def grid_size(lmax: int, oversampling: float) -> tuple[int, int]:

@@ -1,10 +1,12 @@
 """Laws of the activations: equivariant up to the documented error, exact where nothing aliases."""
 
+import math
+
 import pytest
 import torch
 
 from armillary.harmonics import rotate_s2, rotate_so3, s2_size, so3_size
-from armillary.nn import S2Activation, SO3Activation
+from armillary.nn import S2Activation, SO3Activation, activation
 from armillary.nn.activation import grid_size, second_moment_gain
 from armillary.so3.rotation import random_rotations
 
@@ -62,6 +64,17 @@ def test_functions_are_activated_one_by_one(space):
     coeffs, _ = signal_and_turn(size(3))
     activation = layer(3).double()
     assert torch.allclose(activation(coeffs)[2, 5], activation(coeffs[2, 5]), atol=1e-12)
+
+
+@pytest.mark.parametrize("space", LAYERS)
+def test_functions_in_parts_are_functions_at_once(space, monkeypatch):
+    layer, size, _ = LAYERS[space]
+    coeffs, _ = signal_and_turn(size(3))
+    layer = layer(3).double()
+    at_once = layer(coeffs)
+    monkeypatch.setattr(activation, "VALUES_AT_ONCE", 5 * math.prod(layer.transform.shape))
+    assert torch.allclose(layer(coeffs), at_once, atol=1e-12)
+    assert layer(coeffs[:0]).shape == (0, 8, size(3))
 
 
 def test_the_gain_keeps_the_second_moment():

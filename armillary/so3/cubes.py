@@ -49,7 +49,18 @@ def cube_density(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
         >>> cube_density(torch.zeros(3))  # pi / 64
         tensor(0.0491)
     """
-    x, y, z = (point * (math.pi / 4)).tan().square().unbind(-1)
+    return slope_density(*(point * (math.pi / 4)).tan().square().unbind(-1))
+
+
+def slope_density(
+    x: Float[Tensor, "*#batch"], y: Float[Tensor, "*#batch"], z: Float[Tensor, "*#batch"]
+) -> Float[Tensor, "*#batch"]:
+    """The same of the three squared slopes, the squared components of the quaternion over its largest.
+
+    Example:
+        >>> slope_density(*torch.ones(3)) * 64 / math.pi
+        tensor(0.5000)
+    """
     return (math.pi / 64) * (1 + x) * (1 + y) * (1 + z) / (1 + x + y + z).square()
 
 

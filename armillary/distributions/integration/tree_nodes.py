@@ -1,5 +1,6 @@
 """Gauss-Legendre nodes in cells of the octree, and the parts of a cell that the nodes stand for."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from armillary.harmonics.layout import so3_size
 from armillary.harmonics.wigner import degree_weights, wigner_rows
-from armillary.so3.cubes import Cells, cube_density, cube_rotation
+from armillary.so3.cubes import Cells, cube_density, cube_rotation, slope_density
 from armillary.so3.quadrature import gauss_legendre
 
 CHUNK = 8192  # nodes handled together: bounds the memory, not the result
@@ -88,25 +89,35 @@ class TreeNodes:
 
     def _jitter(self, which: Int[Tensor, " k"], uniform: Float[Tensor, "3 k"]) -> Float[Tensor, "k 3 3"]:
         cells, k = self.cells[self.cell[which]], torch.arange(len(which), device=which.device)
-        unit, weight = cube(self.order, which.device)
-        share = (cube_density(cells.points(unit)) * weight).unflatten(1, (self.order,) * 3)
-        node, fine = line(FINE, which.device)
-        point = node.new_zeros(len(which), 0)
+        _, fine = line(FINE, which.device)
+        weight = cube(self.order, which.device)[1].unflatten(0, (self.order,) * 3)
+        share = _density(*_slopes(cells, self.order)) * weight
+        slopes, point = _slopes(cells, FINE), cells.centre.new_zeros(len(which), 3)
         for axis, number in enumerate(torch.unravel_index(self.place[which], (self.order,) * 3)):
             # Quadrature over the axes to come gives the density along this one, at the places drawn so far.
-            rest = torch.cartesian_prod(*[node] * (3 - axis)).reshape(-1, 3 - axis)
-            full = torch.cat([point[:, None].expand(-1, len(rest), -1), rest.expand(len(which), -1, -1)], -1)
-            density = cube_density(cells.centre[:, None] + full * cells.half[:, None, None])
-            density = density.reshape(len(which), FINE, -1)
+            density = _density(*slopes)
             for _ in range(2 - axis):
-                density = (density.unflatten(-1, (-1, FINE)) * fine).sum(-1)
-            density = density.reshape(len(which), FINE)
+                density = density @ fine
             mass = share.flatten(2).sum(-1) if axis < 2 else share
             before = mass.cumsum(-1) - mass
             target = (before[k, number] + uniform[axis] * mass[k, number]) / mass.sum(-1)
-            point = torch.cat([point, _invert(density, target)[:, None]], -1)
+            point[:, axis] = cells.centre[:, axis] + cells.half * _invert(density.reshape(-1, FINE), target)
+            slopes[axis] = (point[:, axis, None] * (math.pi / 4)).tan().square()
             share = share[k, number]
-        return cube_rotation(cells.face, cells.centre + point * cells.half[:, None])
+        return cube_rotation(cells.face, point)
+
+
+def _slopes(cells: Cells, order: int) -> list[Float[Tensor, "k order"]]:
+    """Squared slopes at the Gauss nodes of cells along each axis."""
+    point = cells.centre[:, :, None] + cells.half[:, None, None] * line(order, cells.half.device)[0]
+    return list((point * (math.pi / 4)).tan().square().unbind(1))
+
+
+def _density(
+    x: Float[Tensor, "k first"], y: Float[Tensor, "k second"], z: Float[Tensor, "k third"]
+) -> Float[Tensor, "k first second third"]:
+    """Haar density on the product of squared slopes."""
+    return slope_density(x[:, :, None, None], y[:, None, :, None], z[:, None, None, :])
 
 
 def _invert(density: Float[Tensor, "k points"], target: Float[Tensor, " k"]) -> Float[Tensor, " k"]:

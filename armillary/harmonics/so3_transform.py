@@ -111,13 +111,13 @@ class SO3Transform(nn.Module):
 
         Example:
             >>> round(SO3Transform.memory(64, dtype=torch.float32) / 1e6)
-            506
+            613
         """
         rings, azimuths = grid_shape(lmax, rings, azimuths, grid)
         number = (dtype or torch.get_default_dtype()).itemsize
         cube, orders = (lmax + 1) ** 3, 2 * lmax + 1
         # The reduced Wigner functions in float64, their polynomials, and the indices.
-        building = cube * (27 * rings + 88)
+        building = cube * (33 * rings + 88)
         tables = 2 * cube * rings * number + 32 * cube + so3_size(lmax) * number
         coeffs, gathered = so3_size(lmax) * number, 4 * cube * number
         spectra, rows, values = (rings * n * number for n in (orders**2, azimuths * orders, azimuths**2))

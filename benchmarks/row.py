@@ -71,6 +71,11 @@ def _short(number: float | None) -> str:
     return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
+def _cell(value: str | float | None) -> str:
+    """Numbers to four digits: more is noise, and would change with every record."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """JSON list, one object a row."""
     write_atomically(path, (json.dumps([asdict(row) for row in rows], indent=1) + "\n").encode())
@@ -87,7 +92,7 @@ def record(path: Path, rows: Iterable[Row], machine: dict[str, str]) -> None:
     kept = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []
     known = {tuple(old[name] for name in ("device", "threads", "torch", "name")): old for old in kept}
     for row in rows:
-        values = {name: "" if value is None else str(value) for name, value in (machine | asdict(row)).items()}
+        values = {name: _cell(value) for name, value in (machine | asdict(row)).items()}
         known[tuple(values[name] for name in ("device", "threads", "torch", "name"))] = values
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -15,8 +15,9 @@ from armillary.distributions.families.matrix_fisher import MatrixFisher
 from armillary.distributions.families.mixture import Mixture
 from armillary.distributions.families.uniform import Uniform
 
-ROUNDS = 2000  # of expectation and maximisation; they end earlier, when nothing changes
-SETTLED = 1e-10  # relative change of sigma and outlier
+TRIED = 49  # concentrations at a time, evenly spaced in the logarithm
+ZOOMS = 7  # each to the two gaps beside the best: 24 times closer
+HALVINGS = 40  # of the interval of the outlier share
 SERIES = 1e3  # from this concentration on the asymptotic series is more exact than the Bessel functions
 WEAKEST, STRONGEST = 1e-3, 1e14  # concentrations tried
 
@@ -62,9 +63,8 @@ def discrete(
     if weights is None:
         weights = rotations.new_ones(rotations.shape[:-2])
     groups: list[SO3Distribution] = [MatrixFisher.isotropic(rotations, sigma=sigma)]
-    weights = weights / weights.sum(-1, keepdim=True)
     if outlier:
-        floor = torch.full_like(weights[..., :1], outlier)
+        floor = outlier * weights.sum(-1, keepdim=True)
         groups.append(Uniform(floor.shape, dtype=floor.dtype, device=floor.device))
         weights = torch.cat([(1 - outlier) * weights, floor], -1)
     return Mixture(weights, *groups)
@@ -75,8 +75,8 @@ def fit_noise(angles: Float[Tensor, " points"]) -> Noise:
 
     The angle of a matrix Fisher of concentration :math:`z=1/\sigma^2` has the density
     :math:`e^{z(\cos\theta-1)}(1-\cos\theta)/\pi c(z)`, :math:`c(z)=e^{-z}(I_0(z)-I_1(z))`, that of a uniform rotation
-    :math:`(1-\cos\theta)/\pi`. Expectation: which errors are outliers; maximisation: their share, and the z whose
-    expected :math:`1-\cos\theta` is that of the others.
+    :math:`(1-\cos\theta)/\pi`. For each z the likelihood is concave in the share of outliers; the best z is searched
+    over all orders of magnitude, so no local maximum is taken for the global one.
 
     Example:
         >>> noise = fit_noise(torch.tensor([0.1, 0.12, 0.2, 0.15, 3.0]))
@@ -86,38 +86,30 @@ def fit_noise(angles: Float[Tensor, " points"]) -> Noise:
     if not (len(angles) and bool(((angles >= 0) & (angles <= math.pi + 1e-4)).all())):
         raise ValueError("expected angles from 0 to pi, got none or others; pass geodesic_distance(answer, truth)")
     deviation = 2 * (angles.detach().double() / 2).sin().square()  # 1 - cos, exact for small angles
-    outlier = torch.tensor(0.05, dtype=torch.float64, device=angles.device)
-    concentration = _concentration(deviation.median() * 1.3)  # the mean of a Maxwell square over its median
-    for _ in range(ROUNDS):
-        height = (-concentration * deviation).clamp(min=-700) - _log_constant(concentration)
-        chance = torch.sigmoid(outlier.logit() - height)
-        before = torch.stack([concentration, outlier])
-        outlier = chance.mean().clamp(1e-15, 1 - 1e-15)
-        concentration = _concentration(((1 - chance) * deviation).sum() / (1 - chance).sum().clamp(min=1e-300))
-        if bool(((torch.stack([concentration, outlier]) / before - 1).abs() < SETTLED).all()):
-            break
-    return Noise(float(concentration.rsqrt()), float(outlier))
+    low, high = math.log(WEAKEST), math.log(STRONGEST)
+    for _ in range(ZOOMS):
+        tried = torch.linspace(low, high, TRIED, dtype=torch.float64, device=angles.device)
+        likelihood, outlier = _best_outlier(tried.exp(), deviation)
+        best, gap = int(likelihood.argmax()), (high - low) / (TRIED - 1)
+        low, high = float(tried[best]) - gap, float(tried[best]) + gap
+    return Noise(math.exp(-float(tried[best]) / 2), float(outlier[best]))
 
 
-def _log_constant(z: Float[Tensor, ""]) -> Float[Tensor, ""]:
+def _best_outlier(
+    z: Float[Tensor, " tried"], deviation: Float[Tensor, " points"]
+) -> tuple[Float[Tensor, " tried"], Float[Tensor, " tried"]]:
+    """Mean log likelihood at the most likely share of outliers, and that share, by bisection of its derivative."""
+    ratio = (-z[:, None] * deviation - _log_constant(z)[:, None]).exp()  # density against that of an outlier
+    low, high = torch.zeros_like(z), torch.ones_like(z)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        rising = ((1 - ratio) / (ratio + middle[:, None] * (1 - ratio))).mean(-1) > 0
+        low, high = torch.where(rising, middle, low), torch.where(rising, high, middle)
+    return (ratio + middle[:, None] * (1 - ratio)).log().mean(-1), middle
+
+
+def _log_constant(z: Float[Tensor, " tried"]) -> Float[Tensor, " tried"]:
     """log c(z)."""
     series = -1.5 * z.log() - 0.5 * math.log(8 * math.pi) + torch.log1p((3 / 8 + 45 / 128 / z) / z)
     exact = (torch.special.i0e(z) - torch.special.i1e(z)).clamp(min=1e-300).log()
     return torch.where(z > SERIES, series, exact)
-
-
-def _expected_deviation(z: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """E[1 - cos], which falls from 3/2 to 0: minus the derivative of log c."""
-    series = (1.5 + (3 / 8 + 9 / 16 / z) / z) / z
-    zeroth, first = torch.special.i0e(z), torch.special.i1e(z)
-    return torch.where(z > SERIES, series, 2 - first / z / (zeroth - first).clamp(min=1e-300))
-
-
-def _concentration(deviation: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """The z of an expected 1 - cos, by bisection of its logarithm."""
-    low, high = (torch.full_like(deviation, math.log(z)) for z in (WEAKEST, STRONGEST))
-    for _ in range(60):
-        middle = (low + high) / 2
-        above = _expected_deviation(middle.exp()) > deviation
-        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-    return middle.exp()

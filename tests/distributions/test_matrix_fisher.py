@@ -10,7 +10,7 @@ from scipy.special import elliprf
 from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, Bingham, MatrixFisher
-from armillary.distributions.families.quadratic_level import carlson_rf, integral_below
+from armillary.distributions.families.quadratic_level import carlson_rf, integral_below, level_of_mass
 from armillary.so3 import exp, geodesic_distance, matrix_to_quat_xyzw, random_rotations
 
 DEGREE = math.pi / 180
@@ -183,6 +183,18 @@ def test_levels_of_isotropic_densities_are_balls_and_all_levels_end_at_one() -> 
     exact = -MatrixFisher(of_form(wide)).modes(1).log_prob[:, 0]
     mass = integral_below(wide, wide[:, 2].clamp(max=40), lambda t: (-t).exp())
     torch.testing.assert_close(mass.log(), exact, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("mass", [1e-6, 0.02, 0.5, 0.9, 0.999, 1 - 1e-9])
+def test_levels_hold_their_mass_whatever_the_scales(mass: float, generator: torch.Generator) -> None:
+    form = 10 ** (10 * torch.rand(300, 3, generator=generator, dtype=torch.float64) - 3)
+    form = torch.cat([form.sort(-1).values, form[:50, :1].expand(-1, 3), FORMS])
+    level = level_of_mass(form, mass, lambda t: (-t).exp(), 40.0)
+    found = (
+        integral_below(form, level, lambda t: (-t).exp())
+        / MatrixFisher(of_form(form)).modes(1).log_prob[:, 0].neg().exp()
+    )
+    torch.testing.assert_close(found, torch.full_like(found, mass), rtol=1e-7, atol=0)
 
 
 def test_regions_of_near_uniform_densities_have_their_mass_as_volume() -> None:

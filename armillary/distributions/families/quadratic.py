@@ -19,7 +19,7 @@ from torch import Tensor
 
 from armillary.distributions.base import CredibleRegion, Modes, SO3Distribution, ball_radius, require_mass
 from armillary.distributions.families.angular_gaussian import draw_quat_wxyz
-from armillary.distributions.families.quadratic_level import TINY, integral_below, level_of_integral
+from armillary.distributions.families.quadratic_level import TINY, integral_below, level_of_mass
 from armillary.so3.rotation import quat_wxyz_to_matrix, require_rotations
 
 Self = TypeVar("Self", bound="QuadraticDistribution")
@@ -138,8 +138,7 @@ class QuadraticDistribution(SO3Distribution):
         form = self.frame.form.clamp(min=TINY)
         level = form[..., 2]
         if mass < 1:
-            target = mass * self._log_mean.exp()
-            level = level_of_integral(form, target, lambda t: self._log_profile(t).exp(), self._reach)
+            level = level_of_mass(form, mass, lambda t: self._log_profile(t).exp(), self._reach)
         volume = integral_below(form, level, torch.ones_like).clamp(max=1)
         threshold = self._log_profile(level) - self._log_mean
         return CredibleRegion(*(answer.to(self.matrix.dtype) for answer in (threshold, volume, ball_radius(volume))))

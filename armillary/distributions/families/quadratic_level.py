@@ -23,7 +23,8 @@ TINY = 1e-30  # least diagonal: a form of zeros has the law of a very small one
 # Of the tanh-sinh rule on each piece: relative error 1e-9, or 2e-5 where v and the profile both have a peak at 0.
 NODES, END = 80, 3.6
 DUPLICATIONS = 8  # and a series of order six: relative error 5e-14 for arguments of ratio 1e30
-ITERATIONS = 24  # of Newton
+ITERATIONS = 60  # of Newton at most; eight are usual
+ROUNDING = 1e-13  # of a share near one
 
 
 def carlson_rf(
@@ -101,29 +102,33 @@ def integral_below(
     return total + (slope * width * profile(b + over) * mirrored).sum(-1)
 
 
-def level_of_integral(
-    form: Float64[Tensor, "*batch 3"],
-    target: Float64[Tensor, "*batch"],
-    profile: Callable[[Tensor], Tensor],
-    reach: float,
+def level_of_mass(
+    form: Float64[Tensor, "*batch 3"], mass: float, profile: Callable[[Tensor], Tensor], reach: float
 ) -> Float64[Tensor, "*batch"]:
-    """The level below which the integral of v(t) profile(t) is ``target``, at most ``reach``: inverts `integral_below`.
+    """The level below which a share ``mass`` of the integral of v(t) profile(t) lies, which ends at ``reach``.
 
-    Newton's method for the logarithms, from below: the slope falls from 3/2 where t is small, so that no step goes too
-    far; where rounding makes one do, the bracket is halved.
+    Newton's method for log(P / (1 - P)) as a function of log(t / (T - t)), T being the end: near linear at both ends,
+    whatever powers of t and T - t the mass goes with. A step out of the bracket is replaced by its middle.
 
     Example:
         >>> form = torch.tensor([1.0, 2.0, 3.0]).double()
-        >>> level = level_of_integral(form, torch.tensor(0.5).double(), torch.ones_like, 10.0)
+        >>> level = level_of_mass(form, 0.5, torch.ones_like, 10.0)
         >>> integral_below(form, level, torch.ones_like)
         tensor(0.5000, dtype=torch.float64)
     """
-    high = form[..., 2].clamp(min=TINY, max=reach)
-    low = level = 1e-18 * high
+    end = form[..., 2].clamp(min=TINY, max=reach)
+    total = integral_below(form, end, profile)
+    low, high = torch.full_like(end, -60.0), torch.full_like(end, 36.0)
+    place, level = low, end
     for _ in range(ITERATIONS):
-        value = integral_below(form, level, profile)
-        low, high = torch.where(value < target, level, low), torch.where(value < target, high, level)
-        slope = level * level_density(form, level) * profile(level) / value
-        step = level * ((target / value).log() / slope).exp()
-        level = torch.where((step >= low) & (step <= high), step, (low * high).sqrt())
+        level = end * place.sigmoid()
+        share = integral_below(form, level, profile) / total
+        if ((share - mass).abs() <= 1e-12 * mass).all():
+            break
+        low, high = torch.where(share < mass, place, low), torch.where(share < mass, high, place)
+        slope = level_density(form, level) * profile(level) / total * level * (-place).sigmoid()
+        rest = (1 - share).clamp(min=ROUNDING)
+        step = place + (math.log(mass / (1 - mass)) - (share / rest).log()) * share * rest / slope
+        inside = (step >= low) & (step <= high) & (rest > ROUNDING)
+        place = torch.where(inside, step, (low + high) / 2)
     return level

@@ -13,12 +13,15 @@ from armillary.distributions import (
     Bingham,
     FlowTransform,
     HarmonicDistribution,
+    ImplicitDistribution,
     MatrixFisher,
+    Mixture,
     RotationLaplace,
     SO3Distribution,
     Uniform,
+    discrete,
 )
-from armillary.harmonics import SO3Transform, derivative_coeffs, expand_so3, so3_size, wigner_D
+from armillary.harmonics import SO3Transform, derivative_coeffs, evaluate_so3, expand_so3, so3_size, wigner_D
 from armillary.harmonics.wigner import degree_weights
 from armillary.so3 import exp, geodesic_distance, random_rotations, so3_grid
 
@@ -76,6 +79,22 @@ def bingham() -> SO3Distribution:
     return Bingham(8 * (A + A.mT))
 
 
+TWO = exp(torch.tensor([[0.0, 0, 0], [2.0, 0.3, 0]], dtype=torch.float64))
+
+
+def implicit() -> SO3Distribution:
+    """Two peaks of a band-limited function that is known by its values alone."""
+    coeffs = (torch.tensor([[1.0], [1.02]], dtype=torch.float64) * kernel(4, TWO, 8 * DEGREE)).sum(0)
+    return ImplicitDistribution(lambda value: evaluate_so3(coeffs, value), dtype=torch.float64)
+
+
+def mixture() -> SO3Distribution:
+    """A blunt peak, two sharp ones of another family, and a floor for outliers."""
+    weights = torch.tensor([0.3, 0.4, 0.25, 0.05], dtype=torch.float64)
+    peaks = HarmonicDistribution(kernel(2, CENTRE[None], 20 * DEGREE))
+    return Mixture(weights, peaks, MatrixFisher.isotropic(TWO, sigma=2 * DEGREE), Uniform((1,), dtype=torch.float64))
+
+
 EVERY: dict[str, Callable[[], SO3Distribution]] = {
     "flow": flow,
     "uniform": lambda: Uniform(dtype=torch.float64),
@@ -89,6 +108,9 @@ EVERY: dict[str, Callable[[], SO3Distribution]] = {
     "fisher-unequal": fisher(3 * DEGREE, (1, 0.4, -0.37)),
     "bingham": bingham,
     "laplace": lambda: RotationLaplace(30 * CENTRE),
+    "implicit": implicit,
+    "mixture": mixture,
+    "discrete": lambda: discrete(TWO, TWO[:, 0, 0] + 2, sigma=5 * DEGREE, outlier=0.03),
 }
 COUNT = 2000  # samples of each
 LAW = pytest.mark.parametrize("name", EVERY)

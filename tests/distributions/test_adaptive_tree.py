@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, AdaptiveTree
-from armillary.distributions.integration.ascent import climb, distinct
+from armillary.distributions.integration.ascent import choose_distinct, climb, distinct
 from armillary.distributions.integration.tree_leaves import study
 from armillary.distributions.integration.tree_nodes import TreeNodes, cube
 from armillary.harmonics import evaluate_so3, find_peaks, so3_size, wigner_D
@@ -169,5 +169,7 @@ def test_ascents_end_at_peaks_to_a_millionth_of_a_radian(generator: torch.Genera
 def test_distinct_peaks_are_the_highest_of_their_neighbourhoods() -> None:
     angles = torch.tensor([[0.0, 0.05, 1.0, 1.04, 2.0]], dtype=torch.float64)
     rotation = exp(angles[..., None] * torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))
-    which, height = distinct(rotation, torch.tensor([[1.0, 2.0, 5.0, 4.0, 3.0]], dtype=torch.float64), 4, 0.1)
-    assert which[0, :3].tolist() == [2, 4, 1] and height.tolist() == [[5, 3, 2, -math.inf]]
+    height = torch.tensor([[1.0, 2.0, 5.0, 4.0, 3.0]], dtype=torch.float64)
+    which, top = choose_distinct(rotation, height, 4, 0.1)
+    assert which[0, :3].tolist() == [2, 4, 1] and top.tolist() == [[5, 3, 2, -math.inf]]
+    assert torch.equal(distinct(rotation, height, 3, 0.1)[0], rotation[:, [2, 4, 1]])

@@ -92,8 +92,7 @@ class SurveyedDistribution(CloudedDistribution):
         summit, value, _ = climb(self._evaluate, rows, nodes.flatten(0, 1), torch.finfo(self._like.dtype).eps)
         rotation = torch.cat([survey.peaks.rotation, summit.unflatten(0, (densities, -1))], 1)
         height = torch.cat([survey.peaks.height, value.nan_to_num(-torch.inf).unflatten(0, (densities, -1))], 1)
-        chosen, top = distinct(rotation, height, k, APART)
-        return rotation.take_along_dim(chosen[..., None, None], 1), top
+        return distinct(rotation, height, k, APART)
 
 
 def _highest_nodes(cloud: Cloud, k: int) -> Float[Tensor, "densities {k} 3 3"]:

@@ -93,10 +93,10 @@ def _finite(values: Tensor) -> Tensor:
     return values.nan_to_num(0.0, 0.0, 0.0)
 
 
-def distinct(
+def choose_distinct(
     rotation: Float[Tensor, "batch points 3 3"], height: Float[Tensor, "batch points"], k: int, apart: float
 ) -> tuple[Int[Tensor, "batch {k}"], Float[Tensor, "batch {k}"]]:
-    """The k highest points that lie ``apart`` from every higher one kept: which, and how high (``-inf``: no more)."""
+    """The k highest points that lie ``apart`` from every higher one chosen: which, and how high (``-inf``: no more)."""
     chosen, tops = [], []
     for _ in range(k):
         top, best = height.max(-1)
@@ -106,3 +106,11 @@ def distinct(
         chosen.append(best)
         tops.append(top)
     return torch.stack(chosen, -1), torch.stack(tops, -1)
+
+
+def distinct(
+    rotation: Float[Tensor, "batch points 3 3"], height: Float[Tensor, "batch points"], k: int, apart: float
+) -> tuple[Float[Tensor, "batch {k} 3 3"], Float[Tensor, "batch {k}"]]:
+    """The same points themselves, and how high."""
+    chosen, top = choose_distinct(rotation, height, k, apart)
+    return rotation.take_along_dim(chosen[..., None, None], 1), top

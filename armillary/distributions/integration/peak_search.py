@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from armillary.distributions.integration.ascent import climb, distinct
+from armillary.distributions.integration.ascent import choose_distinct, climb
 from armillary.distributions.integration.cloud import Height
 from armillary.distributions.integration.tree_nodes import cube, line
 from armillary.so3.cubes import (
@@ -126,7 +126,7 @@ def _climb_from(
     )
     rotation = torch.cat([found.rotation, fresh], 1)
     height, log_mass = torch.cat([found.height, height], 1), torch.cat([found.log_mass, log_mass], 1)
-    chosen, top = distinct(rotation, height, height.shape[1], SAME)
+    chosen, top = choose_distinct(rotation, height, height.shape[1], SAME)
     most = max(1, int(top.isfinite().sum(-1).max()))
     chosen, top = chosen[:, :most], top[:, :most]
     return Peaks(rotation.take_along_dim(chosen[..., None, None], 1), top, log_mass.take_along_dim(chosen, 1))

@@ -6,7 +6,7 @@ The envelope is the angular central Gaussian law: a normal vector of precision
 least 44 in 100 proposals are kept, however sharp the law.
 
 Reference: A new unified approach for the simulation of a wide class of directional distributions (Kent, Ganeiber and
-Mardia, 2018), section 3, https://doi.org/10.1080/10618600.2017.1390468
+Mardia, 2018), https://doi.org/10.1080/10618600.2017.1390468
 """
 
 import torch

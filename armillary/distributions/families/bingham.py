@@ -7,8 +7,8 @@ For a unit quaternion q of R, :math:`q^\top A\,q=\mathrm{tr}F^\top R` when A is 
 
 a linear bijection; q and -q are one rotation, so densities for Haar measure are the same numbers.
 
-Reference: Orientation statistics without parametric assumptions (Prentice, 1986), section 6, for the equivalence,
-https://doi.org/10.1111/j.2517-6161.1986.tb01407.x
+Reference: Orientation statistics without parametric assumptions (Prentice, 1986), J. R. Statist. Soc. B 48, 214-222, for
+the equivalence.
 """
 
 import torch

@@ -19,8 +19,8 @@ class MatrixFisher(FisherFamily):
     Args:
         parameter: F.
 
-    Reference: The von Mises-Fisher matrix distribution in orientation statistics (Downs, Khatri and Mardia, 1977),
-        https://doi.org/10.1111/j.2517-6161.1977.tb01610.x; for the integrals ``quadratic_integral``.
+    Reference: The von Mises-Fisher matrix distribution in orientation statistics (Khatri and Mardia, 1977),
+        J. R. Statist. Soc. B 39, 95-106; for the integrals ``quadratic_integral``.
 
     Example:
         >>> density = MatrixFisher.isotropic(torch.eye(3), sigma=0.1)

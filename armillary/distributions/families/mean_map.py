@@ -7,7 +7,7 @@ are moments of the squared quaternion in the frame of F (``quadratic_integral``)
 entries R_ij and R_ji are correlated with each other alone, by the means of :math:`q_i^2q_j^2\pm w^2q_k^2`. The singular
 value decomposition is never differentiated, so repeated and zero singular values are as good as any.
 
-Reference: Bayesian attitude estimation with the matrix Fisher distribution on SO(3) (Lee, 2018), section II,
+Reference: Bayesian attitude estimation with the matrix Fisher distribution on SO(3) (Lee, 2018),
 https://arxiv.org/abs/1710.03746, for the moments; the integrals here are others.
 """
 

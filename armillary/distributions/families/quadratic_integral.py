@@ -13,8 +13,8 @@ around [0, c]. The nodes do not depend on a, b, c. No term is large beside the s
 and derivatives only multiply the terms by :math:`-\frac12(s+a)^{-1}`, so they are as accurate; nothing is singular
 where a, b, c are equal or zero.
 
-Reference: Talbot quadratures and rational approximations (Trefethen, Weideman and Schmelzer, 2006), section 4, for the
-contour, https://doi.org/10.1007/s10543-006-0077-9
+Reference: Talbot quadratures and rational approximations (Trefethen, Weideman and Schmelzer, 2006), for the contour,
+https://doi.org/10.1007/s10543-006-0077-9
 """
 
 import math

@@ -8,7 +8,7 @@ elementary (``quadratic_integral``); its jump across the cut is the slope of the
 constant from a to b, and the same beyond b with t replaced by c - t and a, b, c by c - b, c - a, c. What is asked of a
 density g(t) is the integral of v g over [0, t], whose pieces end at a and b: a tanh-sinh rule on each.
 
-Reference: Numerical computation of real or complex elliptic integrals (Carlson, 1995), section 2, for R_F,
+Reference: Numerical computation of real or complex elliptic integrals (Carlson, 1995), for R_F,
 https://arxiv.org/abs/math/9409227
 """
 

@@ -38,7 +38,7 @@ class RotationLaplace(QuadraticDistribution):
         parameter: A.
 
     Reference: A Laplace-inspired distribution on SO(3) for probabilistic rotation estimation (Yin et al., 2023),
-        definition 1, https://arxiv.org/abs/2303.01743
+        https://arxiv.org/abs/2303.01743
 
     Example:
         >>> RotationLaplace(100 * torch.eye(3)).mode.diagonal()

@@ -7,8 +7,8 @@ For a unit quaternion q of R, :math:`q^\top A\,q=\mathrm{tr}F^\top R` when A is 
 
 a linear bijection; q and -q are one rotation, so densities for Haar measure are the same numbers.
 
-Reference: Orientation statistics without parametric assumptions (Prentice, 1986), J. R. Statist. Soc. B 48, 214-222, for
-the equivalence.
+Reference: Orientation statistics without parametric assumptions (Prentice, 1986), J. R. Statist. Soc. B 48, 214-222,
+for the equivalence.
 """
 
 import torch

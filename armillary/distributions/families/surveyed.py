@@ -55,7 +55,9 @@ class SurveyedDistribution(CloudedDistribution):
     @cached_property
     def survey(self) -> Survey:
         """The nodes that carry the mass and the peaks; found once, when first asked for."""
-        return self.tree.survey(self._evaluate, self.batch_shape.numel(), self._hints(), self._like.device)
+        with torch.no_grad():
+            hints = self._hints()
+        return self.tree.survey(self._evaluate, self.batch_shape.numel(), hints, self._like.device)
 
     def _find_clouds(self) -> tuple[Cloud, ...]:
         return (self.survey.cloud,)

@@ -81,9 +81,8 @@ def search_peaks(
     densities, device = len(height), height.device
     cells, unit = all_cells(depth, device), cube(order, device)[0]
     best = height.new_full(height.shape, -torch.inf)
-    beside = _beside(depth, order, device)
-    for row in range(densities):  # 26 neighbours of all nodes at once would not stay in cache
-        best[row] = height[row][beside].amax(-1)
+    for beside in _beside(depth, order, device).T:
+        best = torch.maximum(best, height[:, beside])
     local = torch.where(height >= best, height, -torch.inf)
     value, node = local.topk(min(sum(ROUNDS), local.shape[1]), -1)
     point = cells.centre[node // len(unit)] + unit[node % len(unit)] * cells.half[node // len(unit), None]

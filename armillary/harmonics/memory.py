@@ -31,17 +31,16 @@ def _linux_available() -> int:
     return next((int(row.split()[1]) * 1024 for row in rows if row.startswith("MemAvailable")), 0)
 
 
-def require_memory(needed: int, what: str, device: torch.device | str = "cpu") -> None:
-    """Raise ValueError when ``needed`` bytes are more than there are.
+def require_memory(needed: int, what: str, *devices: torch.device | str) -> None:
+    """Raise ValueError when ``needed`` bytes are more than there are on one of the devices.
 
     Example:
-        >>> require_memory(1000, "a small table")
+        >>> require_memory(1000, "a small table", "cpu")
     """
-    if needed <= NEGLIGIBLE:
-        return
-    available = available_memory(device)
-    if needed > available:
-        raise ValueError(
-            f"expected room for {what}: it takes {needed / 1e9:.1f} GB, got {available / 1e9:.1f} GB free on "
-            f"{torch.device(device)}; take a smaller lmax, fewer rings, or float32"
-        )
+    for device in map(torch.device, devices if needed > NEGLIGIBLE else ()):
+        available = available_memory(device)
+        if needed > available:
+            raise ValueError(
+                f"expected room for {what}: it takes {needed / 1e9:.1f} GB, got {available / 1e9:.1f} GB free on "
+                f"{device}; take a smaller lmax, fewer rings, or float32"
+            )

@@ -38,6 +38,7 @@ class S2Transform(nn.Module):
         azimuths: Number of equispaced azimuths.
         grid: Rule for the polar angles.
         dtype: Of the tables; the torch default when None.
+        device: Of the tables, which are made on the processor; memory is checked on both.
 
     Example:
         >>> transform = S2Transform(lmax=2)
@@ -56,11 +57,13 @@ class S2Transform(nn.Module):
         azimuths: int | None = None,
         grid: Grid = "gauss-legendre",
         dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
         self.lmax, self.grid = lmax, grid
         count, self.azimuths = grid_shape(lmax, rings, azimuths, grid)
-        require_memory(self.memory(lmax, rings, azimuths, grid, dtype), f"S2Transform(lmax={lmax}, rings={count})")
+        needed, what = self.memory(lmax, rings, azimuths, grid, dtype), f"S2Transform(lmax={lmax}, rings={count})"
+        require_memory(needed, what, "cpu", device)
         self.beta, weights = QUADRATURES[grid](count)
         dtype = dtype or torch.get_default_dtype()
         self.circle = Circle(lmax, self.azimuths, dtype)
@@ -71,6 +74,7 @@ class S2Transform(nn.Module):
         self.register_buffer("index", _order_index(lmax), persistent=False)
         self.register_buffer("table", both_signs.to(dtype), persistent=False)
         self.register_buffer("polar_weights", weights.to(dtype), persistent=False)
+        self.to(device)
 
     @staticmethod
     def memory(

@@ -68,6 +68,7 @@ class SO3Transform(nn.Module):
         azimuths: Number of equispaced values of alpha, and of gamma.
         grid: Rule for the polar angles.
         dtype: Of the tables; the torch default when None.
+        device: Of the tables, which are made on the processor; memory is checked on both.
 
     Reference: Kostelec and Rockmore, FFTs on the rotation group (2008), https://doi.org/10.1007/s00041-008-9013-5
 
@@ -86,15 +87,18 @@ class SO3Transform(nn.Module):
         azimuths: int | None = None,
         grid: Grid = "gauss-legendre",
         dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
         self.lmax, self.grid = lmax, grid
         count, self.azimuths = grid_shape(lmax, rings, azimuths, grid)
-        require_memory(self.memory(lmax, rings, azimuths, grid, dtype), f"SO3Transform(lmax={lmax}, rings={count})")
+        needed, what = self.memory(lmax, rings, azimuths, grid, dtype), f"SO3Transform(lmax={lmax}, rings={count})"
+        require_memory(needed, what, "cpu", device)
         self.beta, weights = QUADRATURES[grid](count)
         self.rings = Rings(lmax, self.beta, dtype)
         self.circle = Circle(lmax, self.azimuths, dtype)
         self.register_buffer("polar_weights", weights.to(self.rings.table.dtype), persistent=False)
+        self.to(device)
 
     @staticmethod
     def memory(

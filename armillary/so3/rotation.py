@@ -280,7 +280,7 @@ def require_rotations(rotation: Tensor, like: Tensor | None = None) -> None:
         )
     if like is not None:
         require_alike(rotation, like)
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or not rotation.numel():
+    if torch.compiler.is_compiling() or not rotation.numel():
         return
     try:
         # rotation_defect in fewer operations.

@@ -142,6 +142,6 @@ def test_memory_is_compared_with_what_there_is() -> None:
     available = available_memory()
     # A machine has between 256 MB and 1 PB.
     assert 2**28 < available < 2**50
-    require_memory(2**20, "little")
+    require_memory(2**20, "little", "cpu")
     with pytest.raises(ValueError, match="expected room for much: it takes .* GB free on cpu; take a smaller lmax"):
-        require_memory(2**55, "much")
+        require_memory(2**55, "much", "cpu")

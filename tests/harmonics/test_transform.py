@@ -274,6 +274,11 @@ def test_tables_are_not_saved_and_follow_the_module(kind: type) -> None:
     assert transform.double().synthesis(torch.ones(SIZE[kind](3), dtype=torch.float64)).dtype == torch.float64
 
 
+@KINDS
+def test_tables_are_made_on_a_device(kind: type) -> None:
+    assert kind(2, device="meta").polar_weights.device.type == "meta"
+
+
 def test_random_functions_average_to_their_constant_term(generator: torch.Generator) -> None:
     # Haar measure: random rotations see the mean that c_000 is.
     coeffs = random_coeffs(SO3Transform, 2, generator)

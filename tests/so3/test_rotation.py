@@ -171,6 +171,20 @@ def test_rotation_defect_sees_reflection_scale_and_shear() -> None:
     assert so3.rotation_defect(-identity) == 2
     assert so3.rotation_defect(1.01 * identity) > 0.02
     assert so3.rotation_defect(identity + 1e-3 * identity.roll(1, 0)) > 9e-4
+    assert so3.rotation_defect(0 * identity) == 1
+
+
+def test_rotation_defect_vanishes_where_gram_matrix_and_determinant_are_those_of_a_rotation(
+    rotations: Tensor, generator: torch.Generator
+) -> None:
+    noise = torch.randn(rotations.shape, generator=generator, dtype=torch.float64)
+    for size in (1e-9, 1e-6, 1e-3):
+        matrix = rotations + size * noise
+        gram = (matrix.mT @ matrix - torch.eye(3, dtype=torch.float64)).abs().amax((-2, -1))
+        usual = torch.maximum(gram, (torch.linalg.det(matrix) - 1).abs())
+        # The cofactors differ from the matrix to first order where the Gram matrix differs from 1, and the reverse.
+        ratio = so3.rotation_defect(matrix) / usual
+        assert 0.2 < ratio.min() and ratio.max() < 5
 
 
 def test_random_rotations_reproduce_from_their_generator() -> None:

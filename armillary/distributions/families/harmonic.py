@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from armillary.distributions.base import Modes
@@ -61,14 +61,23 @@ class HarmonicDistribution(CloudedDistribution):
     @cached_property
     def log_normaliser(self) -> Float[Tensor, "*batch"]:
         """log Z."""
+        return self._log_normaliser.to(self.coeffs.dtype)
+
+    @cached_property
+    def _log_normaliser(self) -> Float[Tensor, "*batch"]:
+        # In float64 where exact.
         if self.normaliser.exact and not self.coeffs.requires_grad:
             return self._exact_log_normaliser
         return self.normaliser.log_integral(self.coeffs)
 
     def log_prob(self, value: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*out"]:
         """Log density for Haar probability, differentiable in rotation and coefficients; exact unless in training."""
+        if self.normaliser.exact:
+            # A sharp density is a small difference of large numbers: float32 would lose it.
+            height = evaluate_so3(self.coeffs.double(), value.double())
+            return (height - self._log_normaliser).to(torch.promote_types(self.coeffs.dtype, value.dtype))
         height = evaluate_so3(self.coeffs, value)
-        if self.normaliser.exact or value.shape[:-2] != self.batch_shape:
+        if value.shape[:-2] != self.batch_shape:
             return height - self.log_normaliser
         return height - self.normaliser.log_integral(self.coeffs, near=value.detach())
 
@@ -80,11 +89,17 @@ class HarmonicDistribution(CloudedDistribution):
         return tuple(grid.clouds(self._flat))
 
     def _find_fine_clouds(self) -> tuple[Cloud, ...]:
-        finer = AdaptiveGrid(oversampling=3)
-        return tuple(
-            cloud if len(cloud.owner) > MANY_NODES else replace(*finer.clouds(self._flat[cloud.rows]), rows=cloud.rows)
-            for cloud in self._clouds
+        count = torch.zeros(len(self._flat), dtype=torch.long, device=self._flat.device)
+        for cloud in self._clouds:
+            count.index_add_(0, cloud.rows[cloud.owner], torch.ones_like(cloud.owner))
+        return (
+            *self._clouds_of((count <= MANY_NODES).nonzero()[:, 0], AdaptiveGrid(oversampling=3)),
+            *self._clouds_of((count > MANY_NODES).nonzero()[:, 0], AdaptiveGrid()),
         )
+
+    def _clouds_of(self, rows: Int[Tensor, " densities"], grid: AdaptiveGrid) -> tuple[Cloud, ...]:
+        clouds = grid.clouds(self._flat[rows])
+        return tuple(replace(cloud, rows=rows[cloud.rows]) for cloud in clouds)
 
     @property
     def _flat(self) -> Float[Tensor, "densities modes"]:
@@ -97,7 +112,7 @@ class HarmonicDistribution(CloudedDistribution):
         count = torch.Size(sample_shape).numel()
 
         def draw(cloud: Cloud) -> Tensor:
-            coeffs = self._flat[cloud.rows]
+            coeffs = self._flat[cloud.rows].to(cloud.height)
             return cloud.draw(lambda rows, rotation: evaluate_so3(coeffs[rows], rotation), count, generator)
 
         draws = self._gather(draw, fine=True)
@@ -113,8 +128,12 @@ class HarmonicDistribution(CloudedDistribution):
         present = height.isfinite()
         radius = torch.pi / (2 * max(self.lmax, 1))
         mass = self._gather(lambda cloud: cloud.nearest_mass(rotation[cloud.rows], radius))
-        log_prob = height.reshape(*self.batch_shape, k) - self._exact_log_normaliser[..., None]
-        mass = torch.where(present.reshape(mass.shape), mass, 0.0)
+        # In float64: a small difference of large numbers. Equal peaks may differ by rounding, but not rise.
+        height = evaluate_so3(self._flat.double()[:, None], rotation.double()).cummin(-1).values
+        height = height.reshape(*self.batch_shape, k)
+        log_prob = (height - self._exact_log_normaliser[..., None]).to(self.coeffs.dtype)
+        present = present.reshape(mass.shape)
+        log_prob, mass = torch.where(present, log_prob, -torch.inf), torch.where(present, mass, 0.0)
         return Modes(rotation.reshape(*self.batch_shape, k, 3, 3), log_prob, mass)
 
     @property
@@ -124,7 +143,8 @@ class HarmonicDistribution(CloudedDistribution):
 
     @cached_property
     def _exact_log_normaliser(self) -> Float[Tensor, "*batch"]:
-        return self._gather(lambda cloud: cloud.log_integral())
+        grid = self.normaliser if isinstance(self.normaliser, AdaptiveGrid) else AdaptiveGrid()
+        return grid.integrate(self._flat)[0].reshape(self.batch_shape)
 
     def rotate(self, rotation: Float[Tensor, "*shape 3 3"]) -> "HarmonicDistribution":
         """The law of ``rotation @ X``: exact, the coefficients turn."""

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from armillary.distributions.integration.block_values import Bases
+from armillary.distributions.integration.ring_rule import RingRule
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.rings import Rings
 from armillary.so3.quadrature import gauss_legendre
@@ -25,28 +27,52 @@ def _polar(rings: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @lru_cache(maxsize=64)
-def _tables(azimuths: int, lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
+def _rule(azimuths: int, lmax: int, dtype: torch.dtype, device: torch.device) -> RingRule:
+    beta, weights, _ = _polar(azimuths // 2)
+    basis = _azimuth_basis(azimuths, lmax)
+    weighted = basis.T * (weights / azimuths**2)[:, None, None]
+    return RingRule(
+        Rings(lmax, beta, dtype).to(device),
+        basis.to(device, dtype),
+        basis.T.to(device, dtype).contiguous(),
+        weighted.to(device, dtype),
+    )
+
+
+@lru_cache(maxsize=64)
+def _bases(azimuths: int, lmax: int, dtype: torch.dtype, device: torch.device) -> Bases:
+    polar = fourier_basis(lmax, _polar(azimuths // 2)[0])
+    return Bases(polar.to(device, dtype), _azimuth_basis(azimuths, lmax).to(device, dtype))
+
+
+def _azimuth_basis(azimuths: int, lmax: int) -> Float[Tensor, "azimuths orders"]:
     angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * (2 * math.pi / azimuths)
-    rings = Rings(lmax, _polar(azimuths // 2)[0], dtype).to(device)
-    return rings, fourier_basis(lmax, angle).to(device, dtype)
+    return fourier_basis(lmax, angle)
 
 
 @dataclass(frozen=True)
 class ProductGrid:
-    """Half-offset azimuths x Gauss-Legendre polar angles, in ``2^depth`` times finer blocks of ``width^3`` nodes."""
+    """An even number of half-offset azimuths x half as many Gauss-Legendre polar angles."""
 
     azimuths: int
-    depth: int
-    width: int
 
     @property
     def rings(self) -> int:
         """Number of polar angles."""
         return self.azimuths // 2
 
-    def tables(self, lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
-        """Wigner tables of the rings and Fourier basis of the azimuths."""
-        return _tables(self.azimuths, lmax, dtype, device)
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return self.rings * self.azimuths**2
+
+    def rule(self, lmax: int, dtype: torch.dtype, device: torch.device) -> RingRule:
+        """The whole grid, as a rule for integrals."""
+        return _rule(self.azimuths, lmax, dtype, device)
+
+    def bases(self, lmax: int, dtype: torch.dtype, device: torch.device) -> Bases:
+        """Fourier bases of its angles."""
+        return _bases(self.azimuths, lmax, dtype, device)
 
     def log_weights(self, device: torch.device) -> Float[Tensor, " rings"]:
         """Log quadrature weight of the nodes of each ring, in float64; the weights of all nodes sum to 1."""
@@ -72,7 +98,8 @@ class ProductNodes:
         self, owner: Int[Tensor, " nodes"], probability: Float[Tensor, " nodes"], densities: int, lmax: int
     ) -> Float[Tensor, "{densities} modes"]:
         """Sum of ``probability * sqrt(2l+1) D^l_mn`` over the nodes of each density."""
-        rings, basis = self.grid.tables(lmax, probability.dtype, probability.device)
+        rule = self.grid.rule(lmax, probability.dtype, probability.device)
+        rings, basis = rule.rings, rule.first
         size, azimuths = 2 * lmax + 1, self.grid.azimuths
         spectra = probability.new_zeros(densities * self.grid.rings, size * size)
         # A column (density, ring, alpha) is summed over gamma first.

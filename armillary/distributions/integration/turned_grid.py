@@ -11,20 +11,22 @@ grid and integrated by a star of random points that lie the denser the nearer th
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from armillary.harmonics.healpix_grid import RingGrid, ring_grid
+from armillary.distributions.integration.ring_rule import Excluded, RingRule, log_mean_exp
+from armillary.harmonics.constant import constant
+from armillary.harmonics.healpix_grid import ring_grid
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.rotate import rotate_so3
 from armillary.harmonics.wigner import degree_weights, wigner_rows
 from armillary.so3.rotation import random_rotations
 
-NODES = 2**20  # nodes of all densities handled together: their float32 copies stay in the last-level cache
 BALL = math.radians(15.0)  # radius of the ball about the label, two cells of a level-3 grid
 CORE = math.radians(0.5)  # inside it the star's density no longer grows
 RAYS = 512  # points of the star
@@ -55,11 +57,11 @@ class TurnedGrid:
         """
         turn = random_rotations(generator=self.generator, dtype=coeffs.dtype, device=coeffs.device)
         turned = rotate_so3(coeffs, turn).reshape(-1, coeffs.shape[-1])
-        grid = ring_grid(so3_lmax(coeffs.shape[-1]), self.level, coeffs.dtype, coeffs.device)
+        rule = _rule(so3_lmax(coeffs.shape[-1]), self.level, coeffs.dtype, coeffs.device)
         if near is None:
-            return _LogMeanExp.apply(turned, grid, None).reshape(coeffs.shape[:-1])  # type: ignore[no-any-return]
+            return _LogMeanExp.apply(turned, rule, None).reshape(coeffs.shape[:-1])  # type: ignore[no-any-return]
         labels = near.to(coeffs).reshape(-1, 3, 3)
-        outside = _LogMeanExp.apply(turned, grid, _traces(turn @ labels, self.level))
+        outside = _LogMeanExp.apply(turned, rule, _balls(turn @ labels, self.level))
         inside = self._star(coeffs.reshape(-1, coeffs.shape[-1]), labels)
         return torch.logaddexp(outside, inside).reshape(coeffs.shape[:-1])
 
@@ -80,48 +82,37 @@ class TurnedGrid:
         return (rotate_so3(coeffs, labels.mT) @ basis + log_weight).logsumexp(-1)
 
 
-class _Traces(NamedTuple):
-    """The trace of label^T x over a grid, ``rows @ tilt``."""
+@constant
+def _rule(lmax: int, level: int, dtype: torch.dtype, device: torch.device) -> RingRule:
+    grid = ring_grid(lmax, level, dtype, device)
+    weight = grid.present / (len(grid.pixel) * grid.tilt.shape[1])
+    return RingRule(grid.rings, grid.azimuth, grid.tilt, (grid.azimuth * weight).mT.contiguous())
 
-    rows: Float[Tensor, "batch rings longest 3"]
-    tilt: Float[Tensor, "3 tilts"]
 
-
-def _traces(labels: Float[Tensor, "batch 3 3"], level: int) -> _Traces:
-    """A function of degree 1, as one Fourier series in the tilt for each pixel of the grid."""
+def _balls(labels: Float[Tensor, "batch 3 3"], level: int) -> Excluded:
+    """Nodes within the balls about the labels: the trace of label^T x, of degree 1, a series for each pixel."""
     grid = ring_grid(1, level, labels.dtype, labels.device)
     order = [1, 2, 0]  # degree 1 is the matrix in the order (y, z, x)
     first = labels[:, order][:, :, order].flatten(1) / 3**0.5
     coeffs = torch.cat([torch.zeros_like(first[:, :1]), first], 1)
-    return _Traces(grid.azimuth @ grid.rings.spectra(coeffs), grid.tilt)
+    rows = grid.azimuth @ grid.rings.spectra(coeffs)
+    return lambda part: rows[part] @ grid.tilt > 1 + 2 * math.cos(BALL)
 
 
 class _LogMeanExp(torch.autograd.Function):
-    """Log mean of exp f over a grid, and its gradient in the same pass, a few densities at a time to stay in cache."""
+    """Log mean of exp f over a grid, without the balls, and its gradient, which the same pass finds."""
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx, coeffs: Tensor, grid: RingGrid, traces: _Traces | None
+        ctx: torch.autograd.function.FunctionCtx, coeffs: Tensor, rule: RingRule, balls: Excluded | None
     ) -> Tensor:
-        """The log mean, without the balls where ``traces`` are large; keeps the mean basis function, its gradient."""
-        spectra = grid.rings.spectra(coeffs)
-        count = max(1, NODES // (grid.present.numel() * grid.tilt.shape[1]))
-        results, means = [], []
-        for first in range(0, len(spectra), count):
-            values = (grid.azimuth @ spectra[first : first + count]) @ grid.tilt
-            if traces is not None:
-                ball = traces.rows[first : first + count] @ traces.tilt > 1 + 2 * math.cos(BALL)
-                values.masked_fill_(ball, -torch.inf)
-            highest = values.amax((1, 2, 3), keepdim=True)
-            # Nodes 80 nats below count for nothing, and denormal exponentials are ten times slower.
-            mass = values.sub_(highest).clamp_(min=-80).exp_().mul_(grid.present)
-            total = mass.sum((1, 2, 3))
-            results.append(total.log() + highest[:, 0, 0, 0])
-            means.append((grid.azimuth.mT @ (mass @ grid.tilt.T)) / total[:, None, None, None])
-        ctx.save_for_backward(grid.rings.coeffs(torch.cat(means)))
-        return torch.cat(results) - math.log(len(grid.pixel) * grid.tilt.shape[1])
+        """The log mean; keeps the mean basis function."""
+        result, mean = log_mean_exp(coeffs, rule, balls)
+        ctx.save_for_backward(mean)
+        return result
 
     @staticmethod
+    @once_differentiable
     def backward(  # type: ignore[override]
         ctx: torch.autograd.function.FunctionCtx, grad: Tensor
     ) -> tuple[Tensor, None, None]:

@@ -1,0 +1,70 @@
+"""The blocks of a product grid that matter, for many densities at once: from coarse to fine, eight children to a block.
+
+At each level the blocks of lowest ceiling are dropped as long as the ceilings of all that a density drops sum to less
+than the level's budget.
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from armillary.distributions.integration.block_values import Bases, Blocks, Series, gather_blocks, sort_blocks
+from armillary.distributions.integration.sharpness import Sharpness, block_geometry
+from armillary.harmonics.fourier import fourier_basis
+
+CUTS = 64  # tried depths of the cut, equal parts of the depth that is always enough
+CHUNK = 8192  # blocks evaluated together: bounds the memory, not the result
+
+
+def survivors(
+    values: Float[Tensor, "densities rings azimuths azimuths"],
+    bounds: Sharpness,
+    log_budget: Float[Tensor, " densities"],
+) -> Bool[Tensor, "densities rings azimuths azimuths"]:
+    """Blocks, given f at their centres, whose ceilings reach the budget: all others together stay within it.
+
+    The volumes of all blocks sum to 1, so the budget bounds what is dropped.
+    """
+    reach = block_geometry(values.shape[-1], values.device)[0] * (bounds.curvature[:, None] / 2).sqrt()
+    depth = (reach + (bounds.ceiling - log_budget).clamp(min=0).sqrt()[:, None]).square()
+    return values >= (bounds.ceiling[:, None] - depth).to(values.dtype)[:, :, None, None]
+
+
+def worth(
+    ceiling: Float[Tensor, " points"],
+    log_volume: Float[Tensor, " points"],
+    owner: Int[Tensor, " points"],
+    summit: Float[Tensor, " densities"],
+    log_budget: Float[Tensor, " densities"],
+) -> Bool[Tensor, " points"]:
+    """Which points to keep, so that the ceilings of all others of a density sum to less than its budget."""
+    enough = summit - log_budget
+    depth = (summit[owner] - ceiling).clamp(min=0) / enough[owner]
+    mass = (log_volume - depth * enough[owner]).clamp(min=-80).exp()
+    # What each cut would lose, in one pass.
+    place = owner * (CUTS + 1) + (depth * CUTS).clamp(max=CUTS).long()
+    lost = torch.bincount(place, mass, len(summit) * (CUTS + 1)).reshape(len(summit), -1).flip(1).cumsum(1).flip(1)
+    kept = (lost > (-enough).exp()[:, None]).sum(1).clamp(min=1)
+    return depth * CUTS < kept[owner]
+
+
+def halve_blocks(
+    blocks: Blocks, series: Series, bounds: Sharpness, azimuths: int, log_budget: Float[Tensor, " densities"]
+) -> tuple[Blocks, Sharpness]:
+    """The children that matter of blocks with ``azimuths`` along each angle, and bounds as much closer as they tell."""
+    azimuths *= 2
+    angle = (torch.arange(azimuths, dtype=series.dtype, device=series.device) + 0.5) * (2 * math.pi / azimuths)
+    basis = fourier_basis(series.shape[-1] // 2, angle)
+    bases = Bases(basis[: azimuths // 2], basis)
+    height = torch.cat([gather_blocks(part, bases, 2, 2).values(series) for part in blocks.split(CHUNK)])
+    owner, *angles = (axis.repeat_interleave(8) for axis in blocks.unbind(1))
+    inside = torch.arange(8, device=series.device).repeat(len(blocks))
+    ring, alpha, gamma = (2 * axis + inside // step % 2 for axis, step in zip(angles, (4, 2, 1), strict=True))
+    radius, log_volume = block_geometry(azimuths, series.device)
+    bounds = bounds.with_values(height.flatten(), radius[ring], owner)
+    kept = worth(
+        bounds.ceilings(height.flatten(), radius[ring], owner), log_volume[ring], owner, bounds.summit, log_budget
+    )
+    return sort_blocks(torch.stack([owner, ring, alpha, gamma], 1)[kept], azimuths), bounds

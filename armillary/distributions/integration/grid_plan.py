@@ -1,0 +1,109 @@
+"""Which densities of a batch need which grid: those that need the same are handled together.
+
+A density is looked at on a coarse grid. The bounds of :mod:`armillary.distributions.integration.sharpness` say how fine
+a grid its normaliser needs, how much of that grid carries mass, and in which precision: a sharp peak is a small
+difference of large numbers.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from armillary.distributions.integration.block_search import halve_blocks, survivors
+from armillary.distributions.integration.block_values import Blocks, Series
+from armillary.distributions.integration.product_grid import ProductGrid
+from armillary.distributions.integration.sharpness import Sharpness, coarse_grid, fewest_azimuths, measure
+from armillary.distributions.integration.torus import torus_series
+from armillary.harmonics.layout import so3_lmax
+
+NODES = 2**22  # of all densities looked at together: bounds the memory
+WIDEST = 6  # nodes along the edge of a block; wider ones are halved first
+STEP = 4  # whole grids have a multiple of so many azimuths: few tables, large groups
+WHOLE = 2**16  # grids of fewer nodes are cheaper to sum than to search
+SEARCH = 10.0  # what a node in a block costs, in nodes of a whole grid
+KEPT = 0.4  # part of the volume that a halving keeps, for the estimate of the cost only
+ROUNDING = 2  # units in the last place of the largest |f|, that a log integral may be wrong by (tests)
+
+
+class Share(NamedTuple):
+    """Densities that need the same grid.
+
+    Attributes:
+        rows: Which of the batch.
+        coeffs: In the precision that they need.
+        bounds: How sharp they are.
+        log_budget: Log of the mass that each step may drop.
+        grid: What to integrate on.
+        blocks: Those of the coarse grid that matter; None where the whole grid does.
+    """
+
+    rows: Int[Tensor, " densities"]
+    coeffs: Float[Tensor, "densities modes"]
+    bounds: Sharpness
+    log_budget: Float[Tensor, " densities"]
+    grid: ProductGrid
+    blocks: Blocks | None
+
+    @property
+    def lmax(self) -> int:
+        """Degree of the densities."""
+        return so3_lmax(self.coeffs.shape[-1])
+
+
+def plan(coeffs: Float[Tensor, "batch modes"], tolerance: float, oversampling: int) -> Iterator[Share]:
+    """The batch, divided by what its densities need for a relative error of ``tolerance``."""
+    if not bool(coeffs.isfinite().all()):
+        raise ValueError("expected finite coefficients, got NaN or infinity; the model or its input is broken")
+    coeffs = coeffs if coeffs.dtype == torch.float64 else coeffs.float()
+    nodes = coarse_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device).azimuths ** 3 // 2
+    for rows in torch.arange(len(coeffs), device=coeffs.device).split(max(1, NODES // nodes)):
+        if len(rows):
+            yield from _divide(rows, coeffs[rows], tolerance, oversampling)
+
+
+def _divide(
+    rows: Int[Tensor, " densities"], coeffs: Float[Tensor, "densities modes"], tolerance: float, oversampling: int
+) -> Iterator[Share]:
+    lmax = so3_lmax(coeffs.shape[-1])
+    coarse = coarse_grid(lmax, coeffs.dtype, coeffs.device)
+    values = (coarse.basis @ coarse.rings.spectra(coeffs)) @ coarse.basis.T
+    bounds = measure(coeffs, values)
+    # Half of the tolerance for the aliasing of three angles, 2 exp(-E) each; half for what is dropped.
+    fewest = fewest_azimuths(bounds, lmax, oversampling**2 * math.log(12 / tolerance))
+    depth = (fewest / (coarse.azimuths * WIDEST)).log2().ceil().clamp(min=0).long()
+    # A step drops at most a budget before the cut and another by it; the steps are the levels and the nodes.
+    log_budget = bounds.log_floor + math.log(tolerance / 4) - (depth + 2).log()
+    alive = survivors(values, bounds, log_budget)
+    unit = coarse.azimuths * 2**depth
+    blocked, whole = (fewest + unit - 1) // unit * unit, (fewest + STEP - 1) // STEP * STEP
+    cost = SEARCH * alive.sum((1, 2, 3)) * (blocked / coarse.azimuths) ** 3 * KEPT**depth
+    dense = whole**3 / 2 <= cost.clamp(min=WHOLE)
+    double = (coeffs.dtype == torch.float64) | (ROUNDING * torch.finfo(torch.float32).eps * bounds.size > tolerance)
+    keys, key = torch.stack([torch.where(dense, whole, blocked), dense.long(), double.long()], 1).unique(
+        dim=0, return_inverse=True
+    )
+    for number, (azimuths, all_of_it, exactly) in enumerate(keys.tolist()):
+        own = (key == number).nonzero()[:, 0]
+        yield Share(
+            rows[own],
+            coeffs[own].to(torch.float64 if exactly else torch.float32),
+            bounds.of(own),
+            log_budget[own],
+            ProductGrid(azimuths),
+            None if all_of_it else alive[own].nonzero(),
+        )
+
+
+def find_blocks(share: Share) -> tuple[Blocks, int, Series, Sharpness]:
+    """The blocks of a share at their finest, nodes along their edges, the torus series, closer bounds."""
+    assert share.blocks is not None
+    blocks, bounds, series = share.blocks, share.bounds, torus_series(share.coeffs)
+    azimuths = coarse_grid(share.lmax, torch.float32, series.device).azimuths
+    while share.grid.azimuths > azimuths * WIDEST:
+        blocks, bounds = halve_blocks(blocks, series, bounds, azimuths, share.log_budget)
+        azimuths *= 2
+    return blocks, share.grid.azimuths // azimuths, series, bounds

@@ -1,0 +1,166 @@
+r"""How sharp band-limited log-densities are: the bounds that choose a grid and say what it may leave out.
+
+Let f be band-limited of degree l with range 2A. Along every geodesic it is a trigonometric polynomial of degree l, so
+:math:`|f^{(2k)}|\le l^{2k}A` (Bernstein). Let M bound its downward second derivative. Then, however sharp f is,
+
+* aliasing: on a strip of half-width y / l, Re f grows by at most :math:`My^2/2l^2+A(\cosh y-1-y^2/2)`, so N equispaced
+  nodes integrate e^f along each angle with relative error :math:`2e^{-E}`, E = N y / l less that, at the best y;
+* ceiling: :math:`\sqrt{F-f}` is Lipschitz with constant :math:`\sqrt{M/2}` for every :math:`F\ge\max f` (because
+  :math:`|\nabla f|^2\le2M(F-f)`), so one value bounds f in a ball about it;
+* summit: within r of a maximum f is at least :math:`\max f-Mr^2/2`, so the values on a grid bound the maximum;
+* mass: :math:`Z\ge e^{\max f}(2\pi/M)^{3/2}/16\pi^2` for :math:`M\ge1`, and :math:`Z\ge e^{\min f}`.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from armillary.harmonics.constant import constant
+from armillary.harmonics.derivative import derivative_coeffs
+from armillary.harmonics.fourier import fourier_basis
+from armillary.harmonics.layout import so3_lmax
+from armillary.harmonics.rings import Rings
+
+CURVATURE_MARGIN = 1.25  # between the nodes of its grid the curvature was up to 1.17 times larger (tests)
+ROUNDING = 8  # units in the last place of the largest |f|, that values on a grid may be wrong by
+FEWEST = 1e-9  # curvature of what is constant
+NODES = 2**17  # of curvature handled together, to stay in cache
+
+
+class CoarseGrid(NamedTuple):
+    """Blocks of equal angles: eight to a wavelength in each, their centres half-offset."""
+
+    azimuths: int
+    rings: Rings
+    basis: Float[Tensor, "azimuths orders"]
+    radius: Float[Tensor, " rings"]
+    log_volume: Float[Tensor, " rings"]
+
+
+class Sharpness(NamedTuple):
+    """Bounds of each density, in float64."""
+
+    summit: Float[Tensor, " densities"]  # a value that f takes
+    ceiling: Float[Tensor, " densities"]  # f is nowhere above
+    amplitude: Float[Tensor, " densities"]  # A
+    curvature: Float[Tensor, " densities"]  # M
+    log_floor: Float[Tensor, " densities"]  # log Z is above
+
+    @property
+    def size(self) -> Float[Tensor, " densities"]:
+        """A bound of the absolute value of f, what rounding is relative to."""
+        return torch.maximum(self.ceiling.abs(), (self.ceiling - 2 * self.amplitude).abs())
+
+    def of(self, which: Int[Tensor, " some"]) -> "Sharpness":
+        """The bounds of some of the densities."""
+        return Sharpness(*(bound[which] for bound in self))
+
+    def ceilings(
+        self, height: Float[Tensor, " points"], radius: Float[Tensor, " points"], owner: Int[Tensor, " points"]
+    ) -> Float[Tensor, " points"]:
+        """What f cannot exceed within a radius of points of known height."""
+        depth, reach = self.ceiling[owner] - height, radius * (self.curvature[owner] / 2).sqrt()
+        return self.ceiling[owner] - (depth.clamp(min=0).sqrt() - reach).clamp(min=0).square()
+
+    def with_values(
+        self, height: Float[Tensor, " points"], radius: Float[Tensor, " points"], owner: Int[Tensor, " points"]
+    ) -> "Sharpness":
+        """Closer bounds, from the heights of points within whose radii the maxima lie."""
+        bulge = height + self.curvature[owner] * radius.square() / 2
+        nothing = torch.full_like(self.ceiling, -torch.inf)
+        return self._replace(
+            summit=self.summit.scatter_reduce(0, owner, height.double(), "amax"),
+            ceiling=torch.minimum(self.ceiling, nothing.scatter_reduce(0, owner, bulge, "amax")),
+        )
+
+
+def block_geometry(azimuths: int, device: torch.device) -> tuple[Float[Tensor, " rings"], Float[Tensor, " rings"]]:
+    """Radius and log volume of blocks of equal angles, pi / azimuths to each side of their centres, ring by ring.
+
+    The length of an arc is at most ``sqrt(a^2 + b^2 + c^2 + 2 |a c cos(beta)|)`` for changes a, b, c of the angles.
+    """
+    half = math.pi / azimuths
+    beta = (torch.arange(azimuths // 2, dtype=torch.float64, device=device) + 0.5) * (2 * half)
+    nearest_pole = torch.minimum(beta, math.pi - beta) - half
+    return half * (3 + 2 * nearest_pole.cos()).sqrt(), (beta.sin() * math.sin(half) / azimuths**2).log()
+
+
+@constant
+def coarse_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> CoarseGrid:
+    """The grid that every density is first looked at on."""
+    azimuths = 8 * max(lmax, 1)
+    step = 2 * math.pi / azimuths
+    angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * step
+    rings = Rings(lmax, angle[: azimuths // 2], dtype).to(device)
+    basis = fourier_basis(lmax, angle).to(device, dtype)
+    return CoarseGrid(azimuths, rings, basis, *block_geometry(azimuths, device))
+
+
+def measure(coeffs: Float[Tensor, "batch modes"], values: Float[Tensor, "batch rings azimuths azimuths"]) -> Sharpness:
+    """Bounds of the densities, from their values on the coarse grid."""
+    lmax = so3_lmax(coeffs.shape[-1])
+    radius = coarse_grid(lmax, coeffs.dtype, coeffs.device).radius
+    rings, lowest = values.amax((2, 3)).double(), values.amin((1, 2, 3)).double()
+    highest = rings.amax(1)
+    slack = ROUNDING * torch.finfo(values.dtype).eps * torch.maximum(highest.abs(), lowest.abs())
+    # A polynomial of degree l sampled at 8 l points is at most 1 / cos(pi / 8) above its samples; three angles.
+    middle, amplitude = (highest + lowest) / 2, (highest - lowest) / 2 / math.cos(math.pi / 8) ** 3 + slack
+    curvature = CURVATURE_MARGIN * largest_curvature(coeffs).double()
+    curvature = torch.minimum(curvature, lmax**2 * amplitude).clamp(min=FEWEST)
+    bulge = (rings + curvature[:, None] * radius.square() / 2).amax(1) + slack
+    ceiling, bottom = torch.minimum(bulge, middle + amplitude), middle - amplitude
+    summit = highest - slack
+    # Half of the integral in the tangent space, for its curvature.
+    peak = summit + 1.5 * (2 * math.pi / curvature.clamp(min=1)).log() - math.log(16 * math.pi**2)
+    return Sharpness(summit, ceiling, (ceiling - bottom) / 2, curvature, torch.maximum(peak, bottom))
+
+
+def fewest_azimuths(sharpness: Sharpness, lmax: int, exponent: float) -> Int[Tensor, " densities"]:
+    """Equispaced nodes an angle whose aliasing is below ``2 exp(-exponent)``: the best of a ladder of strips y."""
+    y = 0.002 * 1.1 ** torch.arange(96, dtype=torch.float64, device=sharpness.summit.device)
+    degree = max(lmax, 1)
+    growth = sharpness.curvature[:, None] * y.square() / (2 * degree**2)
+    growth = growth + sharpness.amplitude[:, None] * (y.cosh() - 1 - y.square() / 2)
+    return (degree * (exponent + growth) / y).amin(1).ceil().long().clamp(min=2 * lmax + 2)
+
+
+@constant
+def _curvature_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
+    """Rings and azimuths, four nodes a wavelength."""
+    azimuths = max(4 * lmax, 12)
+    angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * (2 * math.pi / azimuths)
+    return Rings(lmax, angle[: azimuths // 2], dtype).to(device), fourier_basis(lmax, angle).to(device, dtype)
+
+
+def largest_curvature(coeffs: Float[Tensor, "batch modes"]) -> Float[Tensor, " batch"]:
+    """Largest downward second derivative of f along any geodesic, by the Hessian at four nodes a wavelength.
+
+    Between the nodes it can be a little larger: callers that need a bound add a margin.
+    """
+    rings, basis = _curvature_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)
+    second = derivative_coeffs(coeffs)[:, 4:]
+    count = max(1, NODES // (rings.table.shape[-1] * len(basis) ** 2))
+    most = []
+    for spectra in rings.spectra(second).split(count):
+        most.append(-_least_eigenvalue(((basis @ spectra) @ basis.T).flatten(2)).amin(-1))
+    return torch.cat(most).clamp(min=0)
+
+
+def _least_eigenvalue(entries: Float[Tensor, "batch 6 nodes"]) -> Float[Tensor, "batch nodes"]:
+    """A lower bound, half a per cent away, of the least eigenvalue of symmetric matrices (xx, yy, zz, xy, xz, yz).
+
+    Cardano: centre - 2 spread sin(pi / 6 + 2 / 3 asin t), t from the determinant; a parabola in t bounds that sine.
+    """
+    a, b, c, d, e, f = entries.unbind(1)
+    centre = (a + b + c).div_(3)
+    a, b, c = a - centre, b - centre, c - centre
+    dd, ee, ff = d * d, e * e, f * f
+    square = ((a * a + b * b).addcmul_(c, c).div_(6)).add_((dd + ee).add_(ff), alpha=1 / 3)
+    half = (a * (b * c - ff)).addcmul_(b, ee, value=-1).addcmul_(c, dd, value=-1).addcmul_(d * e, f, value=2).div_(2)
+    spread = square.sqrt()
+    cube = (square * spread).clamp_(min=torch.finfo(entries.dtype).tiny)
+    t = half.div_(cube).neg_().add_(1).clamp_(0, 2).div_(2).sqrt_()
+    return centre.addcmul_(spread, (t * -0.0774).add_(0.5774).mul_(t).add_(0.5), value=-2)

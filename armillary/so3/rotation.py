@@ -262,8 +262,10 @@ def require_alike(tensor: Tensor, like: Tensor) -> None:
     """
     if tensor.device != like.device:
         raise ValueError(f"expected both on device {like.device}, got {tensor.device}; move one with .to(device)")
-    if tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
-        raise ValueError(f"expected both of dtype {like.dtype}, got {tensor.dtype}; cast one with .to(dtype)")
+    kind = like.device.type
+    if tensor.dtype == like.dtype or (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return
+    raise ValueError(f"expected both of dtype {like.dtype}, got {tensor.dtype}; cast one with .to(dtype)")
 
 
 def require_rotations(rotation: Tensor, like: Tensor | None = None) -> None:

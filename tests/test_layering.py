@@ -26,7 +26,7 @@ BELOW: dict[str, set[str]] = {
 BELOW["apps"] = {*BELOW}
 
 # Loaded only by the function that needs them, never by importing a layer.
-HEAVY = {"matplotlib", "moderngl", "trimesh", "manifold3d", "transformers", "lightning", "tensorboard", "scipy"}
+HEAVY = {"matplotlib", "moderngl", "trimesh", "manifold3d", "transformers", "lightning", "tensorboard", "scipy", "lmdb"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

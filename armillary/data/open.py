@@ -4,15 +4,18 @@ photos.npz                       posed photographs (photos/posed_npz.py)
 transforms.json, or its folder   NeRF (photos/nerf.py); transforms_train.json, transforms_test.json are splits
 folder with cameras.txt          COLMAP text, also in sparse/ or sparse/0/ (photos/colmap.py)
 poses.csv, or its folder         table of files and quaternions (photos/pose_csv.py)
+ModelNet10-SO(3), SYMSOL, PASCAL3D+   as published (published/)
 folder of scenes 000001, ...     one split of a BOP dataset (bop/reader.py); a folder of such folders is the dataset
 folder with train/, test/, ...   splits, each any of the above
 """
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
 from armillary.data.bop.reader import BopReader, bop_scenes
 from armillary.data.photos import PosedNpzReader, colmap_model_folder, read_colmap, read_nerf, read_pose_csv
+from armillary.data.published import published_splits
 from armillary.data.sample import Reader
 
 _FORMATS = (
@@ -43,14 +46,14 @@ def open_dataset(path_or_name: str | Path, split: str | None = None) -> Reader:
     if not splits:
         if split is not None:
             raise ValueError(f"{path}: expected splits, got a data set without any; leave the split '{split}' out")
-        return _open_single(path)
+        return _opener(path)()
     if split is None:
         raise ValueError(f"{path}: expected one split, got {', '.join(splits)}; name one of them")
     if split not in splits:
         close = get_close_matches(split, splits, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "name one of them"
         raise ValueError(f"{path}: expected a split among {', '.join(splits)}, got '{split}'; {hint}")
-    return _open_single(splits[split])
+    return splits[split]()
 
 
 def dataset_splits(path: str | Path) -> tuple[str, ...]:
@@ -63,17 +66,28 @@ def dataset_splits(path: str | Path) -> tuple[str, ...]:
     return tuple(_splits(Path(path)))
 
 
-def _splits(path: Path) -> dict[str, Path]:
+def _splits(path: Path) -> dict[str, Callable[[], Reader]]:
+    """What opens each split; empty for a path that is one split itself."""
+    published = published_splits(path)
+    if published:
+        return {} if "" in published else published
     if not path.is_dir() or _recognised(path):
         return {}
-    nerf = {file.stem.removeprefix("transforms_"): file for file in sorted(path.glob("transforms_*.json"))}
-    return nerf or {child.name: child for child in sorted(path.iterdir()) if child.is_dir() and _recognised(child)}
+    nerf = {file.stem.removeprefix("transforms_"): _opener(file) for file in sorted(path.glob("transforms_*.json"))}
+    children = (child for child in sorted(path.iterdir()) if child.is_dir() and _recognised(child))
+    return nerf or {child.name: _opener(child) for child in children}
+
+
+def _opener(path: Path) -> Callable[[], Reader]:
+    """What opens a path that is one split."""
+    return lambda: _open_single(path)
 
 
 def _recognised(path: Path) -> bool:
     """Whether a folder is itself one split of some format."""
     return bool(
-        bop_scenes(path)
+        "" in published_splits(path)
+        or bop_scenes(path)
         or (path / "transforms.json").is_file()
         or colmap_model_folder(path)
         or len(list(path.glob("*.csv"))) == 1
@@ -82,6 +96,9 @@ def _recognised(path: Path) -> bool:
 
 
 def _open_single(path: Path) -> Reader:
+    published = published_splits(path)
+    if "" in published:
+        return published[""]()
     if path.is_dir():
         if bop_scenes(path):
             return BopReader(path)

@@ -28,11 +28,11 @@ def write_json(path: Path, record: Mapping) -> None:
     write_atomically(path, (json.dumps(record, indent=2) + "\n").encode("utf-8"))
 
 
-def read_npz(path: Path, needed: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
-    """The arrays of an npz file, among them those needed; nothing is unpickled."""
+def read_npz(path: Path, needed: Sequence[str], remedy: str, leave: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, among them those needed and without those to leave; nothing is unpickled."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files if key not in leave}
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: expected an npz file, got no such file; {remedy}") from error
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:

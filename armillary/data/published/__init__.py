@@ -2,5 +2,10 @@
 
 from .fault import Faults as Faults
 from .fault import OnFault as OnFault
+from .modelnet10 import seen_rotations as seen_rotations
+from .modelnet10_conversion import convert_modelnet10 as convert_modelnet10
+from .modelnet10_lmdb import Modelnet10Lmdb as Modelnet10Lmdb
+from .modelnet10_npz import Modelnet10Npz as Modelnet10Npz
+from .opening import published_splits as published_splits
 from .restricted_pickle import load_restricted as load_restricted
 from .restricted_pickle import loads_restricted as loads_restricted

@@ -24,7 +24,8 @@ class Faults:
         >>> faults.settle("fail", samples=10)
         Traceback (most recent call last):
         ...
-        ValueError: voc: expected 10 sound samples, got 2 no viewpoint (0001, 0007); mend the files or skip these samples
+        ValueError: voc: expected 10 sound samples, got 2 no viewpoint (0001, 0007); mend the files, or skip these \
+samples
     """
 
     # The folder or file, for messages.
@@ -59,7 +60,7 @@ class Faults:
             return
         if on_fault == "fail":
             raise ValueError(
-                f"{self.source}: expected {samples} sound samples, got {self}; mend the files or skip these samples"
+                f"{self.source}: expected {samples} sound samples, got {self}; mend the files, or skip these samples"
             )
         warnings.warn(f"{self.source}: {len(self)} of {samples} samples left out: {self}", stacklevel=stacklevel)
 

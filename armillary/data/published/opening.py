@@ -1,0 +1,32 @@
+"""Which published data set a path holds, and what opens each of its splits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from armillary.data.published.modelnet10 import is_modelnet10_lmdb, is_modelnet10_npz, modelnet10_parts
+from armillary.data.published.modelnet10_lmdb import Modelnet10Lmdb
+from armillary.data.published.modelnet10_npz import Modelnet10Npz
+from armillary.data.sample import Reader
+
+Openers = dict[str, Callable[[], Reader]]
+
+
+def published_splits(path: Path) -> Openers:
+    """What opens each split of a published data set, and under the name "" a path that is one split itself.
+
+    Empty if the path holds none that is known.
+    """
+    for find in (_modelnet10,):
+        found = find(path)
+        if found:
+            return found
+    return {}
+
+
+def _modelnet10(path: Path) -> Openers:
+    def opener(part: Path) -> Callable[[], Reader]:
+        return lambda: Modelnet10Lmdb(part) if part.is_dir() else Modelnet10Npz(part)
+
+    if is_modelnet10_lmdb(path) or (path.suffix == ".npz" and is_modelnet10_npz(path)):
+        return {"": opener(path)}
+    return {split: opener(part) for split, part in modelnet10_parts(path).items()} if path.is_dir() else {}

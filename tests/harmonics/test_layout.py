@@ -1,5 +1,8 @@
 """The flat axes are the list comprehensions their documentation states."""
 
+import re
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -39,6 +42,19 @@ def test_impossible_sizes_are_named(size: int) -> None:
         s2_lmax(size)
     with pytest.raises(ValueError, match=f"got {size}"):
         so3_lmax(size)
+
+
+@pytest.mark.parametrize(("lmax_of_size", "size_of_lmax"), [(s2_lmax, s2_size), (so3_lmax, so3_size)])
+def test_impossible_sizes_are_told_the_nearest(
+    lmax_of_size: Callable[[int], int], size_of_lmax: Callable[[int], int]
+) -> None:
+    possible = {size_of_lmax(lmax): lmax for lmax in range(40)}
+    for size in set(range(900)) - set(possible):
+        with pytest.raises(ValueError) as error:
+            lmax_of_size(size)
+        named = re.search(r"nearest is lmax (\d+) with (\d+)$", str(error.value))
+        assert named is not None and possible[int(named[2])] == int(named[1])
+        assert abs(int(named[2]) - size) == min(abs(other - size) for other in possible)
 
 
 @pytest.mark.parametrize("batch", [(), (1,), (3, 1, 2)])

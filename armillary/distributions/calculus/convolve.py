@@ -109,7 +109,7 @@ def diffuse(
         return density.expand(shape)
     if isinstance(density, Mixture):
         wide = density.expand(shape)
-        noise = torch.as_tensor(sigma).expand(shape)[..., None]
+        noise = torch.as_tensor(sigma, dtype=torch.float64).expand(shape)[..., None]
         return Mixture(wide.weights, *(diffuse(group, noise, lmax) for group in wide.groups), tree=wide.tree)
     matrix = fisher_matrix(density)
     if lmax is None and matrix is not None:

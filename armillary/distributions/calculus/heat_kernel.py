@@ -14,7 +14,7 @@ def heat_decay(sigma: float | Float[Tensor, "*batch"], lmax: int) -> Float[Tenso
         >>> heat_decay(1.0, 1)[1].log()
         tensor(-1., dtype=torch.float64)
     """
-    spread = torch.as_tensor(sigma).double()
+    spread = torch.as_tensor(sigma, dtype=torch.float64)
     if not bool(((spread >= 0) & spread.isfinite()).all()):
         raise ValueError(f"expected sigma of at least 0 radians, got {sigma}; pass a standard deviation")
     degrees = torch.tensor([l for l in range(lmax + 1) for _ in range((2 * l + 1) ** 2)], device=spread.device)
@@ -26,7 +26,7 @@ def heat_kernel(sigma: float | Float[Tensor, "*batch"], lmax: int) -> Float[Tens
 
     .. math:: K(R)=\sum_l(2l+1)\,e^{-l(l+1)t/2}\,\frac{\sin\,(l+\frac12)\theta}{\sin\frac\theta2},\qquad t=\sigma^2
 
-    It solves :math:`\partial_tK=\frac12\Delta K`. The series may be cut off where :math:`l\sigma>4`. For small t it is
+    It solves :math:`\partial_tK=\frac12\Delta K`. The series may be cut off where :math:`l\sigma>6`. For small t it is
 
     .. math:: K\approx\sqrt{2\pi}\,t^{-3/2}\,e^{t/8}\,\frac{\theta}{\sin\frac\theta2}\,e^{-\theta^2/2t},
 

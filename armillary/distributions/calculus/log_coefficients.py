@@ -72,8 +72,8 @@ def with_batch_shape(density: SO3Distribution, shape: torch.Size) -> SO3Distribu
 def density_moments(density: SO3Distribution, lmax: int) -> Float[Tensor, "*batch modes"]:
     r"""Expectations of :math:`\sqrt{2l+1}\,D^l_{mn}` under a density of any family: its own coefficients.
 
-    To 1e-8 for band-limited log-densities and mixtures of them, else to the accuracy of the family's nodes. Has no
-    gradient.
+    To 1e-6 or better for band-limited log-densities and mixtures of them, else to the accuracy of the family's nodes.
+    Has no gradient.
 
     Example:
         >>> density_moments(Uniform(), 1).round(decimals=6).abs()

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from armillary.distributions.calculus.resolving_grid import TOLERANCE, integrate, transform
 from armillary.distributions.families.harmonic import HarmonicDistribution
+from armillary.distributions.families.matrix_fisher import MatrixFisher
 from armillary.harmonics.coupling import expected_products
-from armillary.harmonics.layout import so3_lmax
+from armillary.harmonics.layout import so3_lmax, split_degrees
 
 STEPS = 100
+LOWEST_ENTROPY = -30.0  # of a peak of 0.003 degrees; the dual of moments that no density has falls without end
 CUT = 0.01  # lowest density taken seriously in the first guess, in units of the highest
 DAMPING = 1e-3  # first proximal weight; the basis functions have a variance of at most 2 l + 1
 LEAST_DAMPING = 1e-13
@@ -48,7 +50,7 @@ def match_moments(
 
     Args:
         moments: The expectations, those of a density that is positive somewhere (degree 0 is 1 and not looked at).
-        starts: Guesses of the log-coefficients, the nearer the faster. Of these and one made from the moments, each
+        starts: Guesses of the log-coefficients, the nearer the faster. Of these and some made from the moments, each
             density starts from the best.
         tolerance: Largest error of any moment.
 
@@ -63,9 +65,21 @@ def match_moments(
     target = moments.reshape(-1, moments.shape[-1]).detach().double()
     if not bool(target.isfinite().all()):
         raise ValueError("expected finite moments, got NaN or infinity; check the densities they come from")
+    _require_possible(target)
     guesses = [start.detach().reshape(target.shape).to(target) for start in starts]
-    coeffs = _best([torch.zeros_like(target), _log_of_series(target), *guesses], target)
+    coeffs = _best([torch.zeros_like(target), _log_of_series(target), _one_peak(target), *guesses], target)
     return HarmonicDistribution(_minimise(coeffs, target, tolerance).to(moments.dtype).reshape(moments.shape))
+
+
+def _require_possible(moments: Float[Tensor, "batch modes"]) -> None:
+    """Raises ValueError unless every E[D^l] shortens all vectors, as a mean of rotations does."""
+    for l, part in enumerate(split_degrees(moments)[1:], 1):
+        longest = torch.linalg.matrix_norm(part, 2).amax() / (2 * l + 1) ** 0.5
+        if not longest < 1:
+            raise ValueError(
+                f"expected the moments of a density, got E[D^{l}] of norm {longest:.4g}, which must be below 1; "
+                "check their weights sqrt(2l+1)"
+            )
 
 
 def _log_of_series(moments: Float[Tensor, "batch modes"]) -> Float[Tensor, "batch modes"]:
@@ -74,6 +88,14 @@ def _log_of_series(moments: Float[Tensor, "batch modes"]) -> Float[Tensor, "batc
     grid = transform(lmax, 4 * lmax + 4, moments.dtype, moments.device)
     value = 1 + grid.synthesis(_without_constant(moments))
     return grid.analysis(torch.maximum(value, CUT * value.amax((1, 2, 3), keepdim=True)).log())
+
+
+def _one_peak(moments: Float[Tensor, "batch modes"]) -> Float[Tensor, "batch modes"]:
+    """Log-coefficients of the matrix Fisher density of the same expected matrix."""
+    # Degree 1 is the matrix in the order (y, z, x).
+    first = split_degrees(moments[:, :10])[-1][:, [2, 0, 1]][:, :, [2, 0, 1]] / 3**0.5
+    coeffs = MatrixFisher.from_expectation(first).to_harmonic().coeffs
+    return torch.nn.functional.pad(coeffs, (0, moments.shape[1] - coeffs.shape[1]))
 
 
 def _best(starts: list[Float[Tensor, "batch modes"]], target: Float[Tensor, "batch modes"]) -> Tensor:
@@ -103,6 +125,8 @@ def _minimise(
         going = error > tolerance
         if not going.any():
             return result
+        if bool((state.dual < LOWEST_ENTROPY).any()):
+            break
         active, damping, state = active[going], damping[going], _State(*(part[going] for part in state))
         trial = _evaluate(state.coeffs - _step(state, target[active], damping), target[active])
         # Near the minimum a good step changes the dual by less than the error of the integral.

@@ -22,7 +22,7 @@ from armillary.distributions.families.mixture import Mixture
 from armillary.distributions.families.uniform import Uniform
 
 
-def product(*densities: SO3Distribution, powers: Sequence[float] | None = None) -> SO3Distribution:
+def product(*densities: SO3Distribution, powers: Sequence[float | int] | None = None) -> SO3Distribution:
     r"""The density proportional to :math:`\prod_i p_i(R)^{a_i}`; batch shapes broadcast.
 
     What several independent views say of one rotation, a prior counted once, is the product of their densities. A power
@@ -45,7 +45,7 @@ def product(*densities: SO3Distribution, powers: Sequence[float] | None = None) 
         >>> product(view, view, Uniform()).parameter.diagonal()
         tensor([20., 20., 20.])
     """
-    exponents = [1.0] * len(densities) if powers is None else list(powers)
+    exponents = [1.0] * len(densities) if powers is None else [float(power) for power in powers]
     if not densities or len(exponents) != len(densities) or not all(power >= 0 for power in exponents):
         raise ValueError(
             f"expected at least one density and as many powers of at least 0, got {len(densities)} and {exponents}"
@@ -91,8 +91,8 @@ def _of_components(first: SO3Distribution, second: SO3Distribution) -> SO3Distri
         if one is None or two is None:
             return _of_logs([first, second], [1.0, 1.0])
         both = _of_logs([one, two], [1.0, 1.0])
-        # The evidence is p q / r at any rotation; at the mode of r nothing underflows.
-        at = both.mode.detach()
+        # p q / r is the same at every rotation.
+        at = torch.eye(3).to(w).expand(*both.batch_shape, 3, 3)
         evidence = one.log_prob(at) + two.log_prob(at) - both.log_prob(at)
         weights.append((w.log()[..., :, None] + v.log()[..., None, :] + evidence).flatten(-2))
         groups.append(with_batch_shape(both, torch.Size((*shape, count * other))))

@@ -3,6 +3,17 @@
 from armillary.distributions.base import CredibleRegion as CredibleRegion
 from armillary.distributions.base import Modes as Modes
 from armillary.distributions.base import SO3Distribution as SO3Distribution
+from armillary.distributions.calculus.convolve import convolve as convolve
+from armillary.distributions.calculus.convolve import diffuse as diffuse
+from armillary.distributions.calculus.heat_kernel import heat_kernel as heat_kernel
+from armillary.distributions.calculus.log_coefficients import density_moments as density_moments
+from armillary.distributions.calculus.log_coefficients import turn_object as turn_object
+from armillary.distributions.calculus.moment_matching import match_moments as match_moments
+from armillary.distributions.calculus.product import product as product
+from armillary.distributions.calculus.symmetrize import condition as condition
+from armillary.distributions.calculus.symmetrize import symmetrize as symmetrize
+from armillary.distributions.calculus.symmetry_detection import DetectedSymmetry as DetectedSymmetry
+from armillary.distributions.calculus.symmetry_detection import detect_symmetry as detect_symmetry
 from armillary.distributions.cells import cell_log_likelihood as cell_log_likelihood
 from armillary.distributions.cells import cell_log_probs as cell_log_probs
 from armillary.distributions.families.bingham import Bingham as Bingham

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, HarmonicDistribution
 from armillary.distributions.integration.grid_plan import plan
-from armillary.distributions.integration.sharpness import CURVATURE_MARGIN, coarse_grid, largest_curvature, measure
+from armillary.distributions.integration.sharpness import MARGIN, coarse_grid, largest_curvature, measure
 from armillary.distributions.integration.torus import torus_adjoint, torus_series
 from armillary.harmonics import (
     SO3Transform,
@@ -155,7 +155,7 @@ def test_the_margin_of_the_curvature_covers_what_lies_between_its_nodes(lmax: in
     fine = SO3Transform(lmax, rings=4 * lmax + 6, azimuths=8 * lmax + 12, dtype=torch.float64)
     entries = fine.synthesis(derivative_coeffs(coeffs)[:, 4:]).flatten(2).mT
     curvature = -torch.linalg.eigvalsh(entries[..., [0, 3, 4, 3, 1, 5, 4, 5, 2]].unflatten(-1, (3, 3)))[..., 0].amin(-1)
-    assert (curvature < CURVATURE_MARGIN * largest_curvature(coeffs)).all()
+    assert (curvature < MARGIN * largest_curvature(coeffs)).all()
 
 
 @pytest.mark.parametrize("lmax", [0, 1, 3])

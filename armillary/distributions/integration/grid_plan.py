@@ -73,7 +73,7 @@ def _divide(
     values = (coarse.basis @ coarse.rings.spectra(coeffs)) @ coarse.basis.T
     bounds = measure(coeffs, values)
     # Half of the tolerance for the aliasing of three angles, 2 exp(-E) each; half for what is dropped.
-    fewest = fewest_azimuths(bounds, lmax, oversampling**2 * math.log(12 / tolerance))
+    fewest = fewest_azimuths(coeffs, bounds, oversampling**2 * math.log(12 / tolerance))
     depth = (fewest / (coarse.azimuths * WIDEST)).log2().ceil().clamp(min=0).long()
     # A step drops at most a budget before the cut and another by it; the steps are the levels and the nodes.
     log_budget = bounds.log_floor + math.log(tolerance / 4) - (depth + 2).log()

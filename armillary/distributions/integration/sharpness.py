@@ -3,8 +3,9 @@ r"""How sharp band-limited log-densities are: the bounds that choose a grid and 
 Let f be band-limited of degree l with range 2A. Along every geodesic it is a trigonometric polynomial of degree l, so
 :math:`|f^{(2k)}|\le l^{2k}A` (Bernstein). Let M bound its downward second derivative. Then, however sharp f is,
 
-* aliasing: on a strip of half-width y / l, Re f grows by at most :math:`My^2/2l^2+A(\cosh y-1-y^2/2)`, so N equispaced
-  nodes integrate e^f along each angle with relative error :math:`2e^{-E}`, E = N y / l less that, at the best y;
+* aliasing: if Re f grows by at most G on a strip of half-width :math:`\eta` about the real axis, N equispaced nodes
+  integrate e^f along each angle with relative error :math:`2e^{-(N\eta-G)}`; G is measured, or with
+  :math:`y=l\eta` at most :math:`M\eta^2/2+A(\cosh y-1-y^2/2)`;
 * ceiling: :math:`\sqrt{F-f}` is Lipschitz with constant :math:`\sqrt{M/2}` for every :math:`F\ge\max f` (because
   :math:`|\nabla f|^2\le2M(F-f)`), so one value bounds f in a ball about it;
 * summit: within r of a maximum f is at least :math:`\max f-Mr^2/2`, so the values on a grid bound the maximum;
@@ -18,13 +19,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from armillary.distributions.integration.torus import torus_series
 from armillary.harmonics.constant import constant
 from armillary.harmonics.derivative import derivative_coeffs
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.rings import Rings
 
-CURVATURE_MARGIN = 1.25  # between the nodes of its grid the curvature was up to 1.17 times larger (tests)
+MARGIN = 1.25  # between their nodes curvature and growth were up to 1.18 times larger (tests)
+WIDER = 1.2  # strips on which the growth is measured, beside the best by its bound
 ROUNDING = 8  # units in the last place of the largest |f|, that values on a grid may be wrong by
 FEWEST = 1e-9  # curvature of what is constant
 NODES = 2**17  # of curvature handled together, to stay in cache
@@ -108,7 +111,7 @@ def measure(coeffs: Float[Tensor, "batch modes"], values: Float[Tensor, "batch r
     slack = ROUNDING * torch.finfo(values.dtype).eps * torch.maximum(highest.abs(), lowest.abs())
     # A polynomial of degree l sampled at 8 l points is at most 1 / cos(pi / 8) above its samples; three angles.
     middle, amplitude = (highest + lowest) / 2, (highest - lowest) / 2 / math.cos(math.pi / 8) ** 3 + slack
-    curvature = CURVATURE_MARGIN * largest_curvature(coeffs).double()
+    curvature = MARGIN * largest_curvature(coeffs).double()
     curvature = torch.minimum(curvature, lmax**2 * amplitude).clamp(min=FEWEST)
     bulge = (rings + curvature[:, None] * radius.square() / 2).amax(1) + slack
     ceiling, bottom = torch.minimum(bulge, middle + amplitude), middle - amplitude
@@ -118,17 +121,41 @@ def measure(coeffs: Float[Tensor, "batch modes"], values: Float[Tensor, "batch r
     return Sharpness(summit, ceiling, (ceiling - bottom) / 2, curvature, torch.maximum(peak, bottom))
 
 
-def fewest_azimuths(sharpness: Sharpness, lmax: int, exponent: float) -> Int[Tensor, " densities"]:
-    """Equispaced nodes an angle whose aliasing is below ``2 exp(-exponent)``: the best of a ladder of strips y."""
-    y = 0.002 * 1.1 ** torch.arange(96, dtype=torch.float64, device=sharpness.summit.device)
-    degree = max(lmax, 1)
-    growth = sharpness.curvature[:, None] * y.square() / (2 * degree**2)
+def fewest_azimuths(
+    coeffs: Float[Tensor, "densities modes"], sharpness: Sharpness, exponent: float
+) -> Int[Tensor, " densities"]:
+    """Equispaced nodes an angle whose aliasing is below ``2 exp(-exponent)``.
+
+    The strip is the best of a ladder by A and M, and a little wider where the growth on it is measured.
+    """
+    lmax = so3_lmax(coeffs.shape[-1])
+    y = 0.002 * 1.1 ** torch.arange(96, dtype=torch.float64, device=coeffs.device)
+    strip = y / max(lmax, 1)
+    growth = sharpness.curvature[:, None] * strip.square() / 2
     growth = growth + sharpness.amplitude[:, None] * (y.cosh() - 1 - y.square() / 2)
-    return (degree * (exponent + growth) / y).amin(1).ceil().long().clamp(min=2 * lmax + 2)
+    bounded, best = ((exponent + growth) / strip).min(1)
+    wider = WIDER * strip[best]
+    measured = (exponent + MARGIN * strip_growth(coeffs, wider)) / wider
+    return torch.minimum(bounded, measured).ceil().long().clamp(min=2 * lmax + 2)
+
+
+def strip_growth(
+    coeffs: Float[Tensor, "densities modes"], strip: Float[Tensor, " densities"]
+) -> Float[Tensor, " densities"]:
+    """How much Re f grows from the real axis to the edge of a strip, along any of the three angles, at the nodes."""
+    series = torus_series(coeffs)
+    order = (torch.arange(series.shape[-1], device=coeffs.device) - series.shape[-1] // 2).abs()
+    gain = ((order * strip[:, None]).cosh() - 1).to(series)
+    along = [gain[:, :, None, None], gain[:, None, :, None], gain[:, None, None, :]]
+    grown = torch.stack([series * factor for factor in along], 1)
+    basis = _hessian_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)[1]
+    rings = (basis[: len(basis) // 2] @ grown.flatten(3)).unflatten(3, series.shape[2:])
+    most = [((basis @ part) @ basis.T).amax((1, 2, 3, 4)) for part in rings.split(max(1, NODES // len(basis) ** 3))]
+    return torch.cat(most).double()
 
 
 @constant
-def _curvature_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
+def _hessian_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
     """Rings and azimuths, four nodes a wavelength."""
     azimuths = max(4 * lmax, 12)
     angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * (2 * math.pi / azimuths)
@@ -140,7 +167,7 @@ def largest_curvature(coeffs: Float[Tensor, "batch modes"]) -> Float[Tensor, " b
 
     Between the nodes it can be a little larger: callers that need a bound add a margin.
     """
-    rings, basis = _curvature_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)
+    rings, basis = _hessian_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)
     second = derivative_coeffs(coeffs)[:, 4:]
     count = max(1, NODES // (rings.table.shape[-1] * len(basis) ** 2))
     most = []

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, HarmonicDistribution
 from armillary.distributions.integration.grid_plan import plan
-from armillary.distributions.integration.sharpness import MARGIN, coarse_grid, largest_curvature, measure
+from armillary.distributions.integration.sharpness import MARGIN, coarse_grid, largest_curvature, measure, sharpen
 from armillary.distributions.integration.torus import torus_adjoint, torus_series
 from armillary.harmonics import (
     SO3Transform,
@@ -138,7 +138,8 @@ def test_clouds_and_integrals_agree(generator: torch.Generator) -> None:
 def test_bounds_hold(generator: torch.Generator) -> None:
     coeffs = zoo(generator)
     grid = coarse_grid(4, coeffs.dtype, coeffs.device)
-    bounds = measure(coeffs, (grid.basis @ grid.rings.spectra(coeffs)) @ grid.basis.T)
+    values = (grid.basis @ grid.rings.spectra(coeffs)) @ grid.basis.T
+    bounds = sharpen(measure(values, 4), coeffs, values)
     highest = find_peaks(coeffs)[1][:, 0]
     assert (bounds.summit <= highest + 1e-9).all() and (highest <= bounds.ceiling + 1e-9).all()
     fine = SO3Transform(4, rings=40, azimuths=80, dtype=torch.float64).synthesis(coeffs)

@@ -4,6 +4,7 @@ Bounds choose the grid (:mod:`armillary.distributions.integration.grid_plan`). A
 in one pass that stays in cache; of a sharp one only the blocks are visited that the bounds cannot exclude.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -68,7 +69,7 @@ class AdaptiveGrid:
     def clouds(self, coeffs: Float[Tensor, "batch modes"]) -> Iterator[Cloud]:
         """The nodes that carry the mass of each density, some densities at a time."""
         for share in plan(coeffs, self.tolerance, self.oversampling):
-            yield from _whole_clouds(share) if share.blocks is None else _block_cloud(share)
+            yield from _whole_clouds(share, self.tolerance) if share.blocks is None else _block_cloud(share)
 
 
 class _LogIntegral(torch.autograd.Function):
@@ -117,14 +118,17 @@ def _times(width: int, blocks: int) -> int:
     return times
 
 
-def _whole_clouds(share: Share) -> Iterator[Cloud]:
+def _whole_clouds(share: Share, tolerance: float) -> Iterator[Cloud]:
     rule = share.grid.rule(share.lmax, share.coeffs.dtype, share.coeffs.device)
     for part in torch.arange(len(share.rows), device=share.rows.device).split(max(1, CLOUD // rule.nodes)):
         values = (rule.first @ rule.rings.spectra(share.coeffs[part])) @ rule.second
+        log_weight = share.grid.log_weights(values.device).to(values)[:, None, None]
+        log_budget = (values + log_weight).flatten(1).logsumexp(1) + math.log(tolerance / 4)
         # Nothing below can matter: the weights of all nodes sum to 1.
-        lowest = share.log_budget[part].to(values)[:, None, None, None]
+        lowest = log_budget[:, None, None, None]
         owner, ring, alpha, gamma = (values >= lowest).nonzero().unbind(1)
-        yield _cloud(share, part, owner, share.grid.index(ring, alpha, gamma), values[owner, ring, alpha, gamma])
+        node, height = share.grid.index(ring, alpha, gamma), values[owner, ring, alpha, gamma]
+        yield _cloud(share, part, owner, node, height, log_budget.double())
 
 
 def _block_cloud(share: Share) -> Iterator[Cloud]:
@@ -140,7 +144,7 @@ def _block_cloud(share: Share) -> Iterator[Cloud]:
         nodes.append(share.grid.index(*place))
         heights.append(values[chosen])
     everyone = torch.arange(len(share.rows), device=share.rows.device)
-    yield _cloud(share, everyone, torch.cat(owners), torch.cat(nodes), torch.cat(heights))
+    yield _cloud(share, everyone, torch.cat(owners), torch.cat(nodes), torch.cat(heights), share.log_budget)
 
 
 def _cloud(
@@ -149,9 +153,10 @@ def _cloud(
     owner: Int[Tensor, " nodes"],
     node: Int[Tensor, " nodes"],
     height: Float[Tensor, " nodes"],
+    log_budget: Float[Tensor, " densities"],
 ) -> Cloud:
     """The nodes worth keeping."""
     log_weight = share.grid.log_weights(node.device)[share.grid.place(node)[0]]
     summit = height.new_full((len(part),), -torch.inf).scatter_reduce(0, owner, height, "amax").double()
-    kept = worth(height.double(), log_weight, owner, summit, torch.minimum(share.log_budget[part], summit - 1))
+    kept = worth(height.double(), log_weight, owner, summit, torch.minimum(log_budget, summit - 1))
     return Cloud(share.rows[part], owner[kept], height[kept], ProductNodes(share.grid, node[kept]))

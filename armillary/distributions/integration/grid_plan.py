@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from armillary.distributions.integration.block_search import halve_blocks, survivors
 from armillary.distributions.integration.block_values import Blocks, Series
 from armillary.distributions.integration.product_grid import ProductGrid
-from armillary.distributions.integration.sharpness import Sharpness, coarse_grid, fewest_azimuths, measure
+from armillary.distributions.integration.sharpness import Sharpness, coarse_grid, fewest_azimuths, measure, sharpen
 from armillary.distributions.integration.torus import torus_series
 from armillary.harmonics.layout import so3_lmax
 
 NODES = 2**22  # of all densities looked at together: bounds the memory
 WIDEST = 6  # nodes along the edge of a block; wider ones are halved first
 STEP = 4  # whole grids have a multiple of so many azimuths: few tables, large groups
-WHOLE = 2**16  # grids of fewer nodes are cheaper to sum than to search
+WHOLE = 88**3 / 2  # grids of fewer nodes are cheaper to sum than to search
 SEARCH = 10.0  # what a node in a block costs, in nodes of a whole grid
 KEPT = 0.4  # part of the volume that a halving keeps, for the estimate of the cost only
 ROUNDING = 1  # units in the last place of the largest |f|, by which log integrals were wrong: up to 0.7 (tests)
@@ -71,32 +71,74 @@ def _divide(
     lmax = so3_lmax(coeffs.shape[-1])
     coarse = coarse_grid(lmax, coeffs.dtype, coeffs.device)
     values = (coarse.basis @ coarse.rings.spectra(coeffs)) @ coarse.basis.T
-    bounds = measure(coeffs, values)
+    bounds = measure(values, lmax)
     # Half of the tolerance for the aliasing of three angles, 2 exp(-E) each; half for what is dropped.
     fewest = fewest_azimuths(coeffs, bounds, oversampling**2 * math.log(12 / tolerance))
-    depth = (fewest / (coarse.azimuths * WIDEST)).log2().ceil().clamp(min=0).long()
+    blunt = fewest**3 / 2 <= WHOLE
+    for chosen, divide in ((blunt, _divide_blunt), (~blunt, _divide_sharp)):
+        own = chosen.nonzero()[:, 0]
+        if len(own):
+            yield from divide(rows[own], coeffs[own], values[own], bounds.of(own), fewest[own], tolerance)
+
+
+def _divide_blunt(
+    rows: Int[Tensor, " densities"],
+    coeffs: Float[Tensor, "densities modes"],
+    values: Float[Tensor, "densities rings azimuths azimuths"],
+    bounds: Sharpness,
+    fewest: Int[Tensor, " densities"],
+    tolerance: float,
+) -> Iterator[Share]:
+    log_budget = bounds.log_floor + math.log(tolerance / 8)
+    return _group(Share(rows, coeffs, bounds, log_budget, ProductGrid(2), None), _multiple(fewest, STEP), tolerance)
+
+
+def _divide_sharp(
+    rows: Int[Tensor, " densities"],
+    coeffs: Float[Tensor, "densities modes"],
+    values: Float[Tensor, "densities rings azimuths azimuths"],
+    bounds: Sharpness,
+    fewest: Int[Tensor, " densities"],
+    tolerance: float,
+) -> Iterator[Share]:
+    bounds, coarse = sharpen(bounds, coeffs, values), values.shape[-1]
+    depth = (fewest / (coarse * WIDEST)).log2().ceil().clamp(min=0).long()
     # A step drops at most a budget before the cut and another by it; the steps are the levels and the nodes.
     log_budget = bounds.log_floor + math.log(tolerance / 4) - (depth + 2).log()
     alive = survivors(values, bounds, log_budget)
-    unit = coarse.azimuths * 2**depth
-    blocked, whole = (fewest + unit - 1) // unit * unit, (fewest + STEP - 1) // STEP * STEP
-    cost = SEARCH * alive.sum((1, 2, 3)) * (blocked / coarse.azimuths) ** 3 * KEPT**depth
-    dense = whole**3 / 2 <= cost.clamp(min=WHOLE)
-    rounding = ROUNDING * torch.finfo(torch.float32).eps * (1 + bounds.size)
-    double = (coeffs.dtype == torch.float64) | (rounding > tolerance)
-    keys, key = torch.stack([torch.where(dense, whole, blocked), dense.long(), double.long()], 1).unique(
-        dim=0, return_inverse=True
-    )
-    for number, (azimuths, all_of_it, exactly) in enumerate(keys.tolist()):
-        own = (key == number).nonzero()[:, 0]
+    blocked, whole = _multiple(fewest, coarse * 2**depth), _multiple(fewest, STEP)
+    cost = SEARCH * alive.sum((1, 2, 3)) * (blocked / coarse) ** 3 * KEPT**depth
+    dense = whole**3 / 2 <= cost
+    for chosen, azimuths in ((dense, whole), (~dense, blocked)):
+        own = chosen.nonzero()[:, 0]
+        share = Share(rows[own], coeffs[own], bounds.of(own), log_budget[own], ProductGrid(2), None)
+        yield from _group(share, azimuths[own], tolerance, None if chosen is dense else alive[own])
+
+
+def _group(
+    share: Share,
+    azimuths: Int[Tensor, " densities"],
+    tolerance: float,
+    alive: Bool[Tensor, "densities rings azimuths azimuths"] | None = None,
+) -> Iterator[Share]:
+    """Those of the same grid and precision together."""
+    rounding = ROUNDING * torch.finfo(torch.float32).eps * (1 + share.bounds.size)
+    double = (share.coeffs.dtype == torch.float64) | (rounding > tolerance)
+    key = 2 * azimuths + double
+    for group in key.unique().tolist():
+        own = (key == group).nonzero()[:, 0]
         yield Share(
-            rows[own],
-            coeffs[own].to(torch.float64 if exactly else torch.float32),
-            bounds.of(own),
-            log_budget[own],
-            ProductGrid(azimuths),
-            None if all_of_it else alive[own].nonzero(),
+            share.rows[own],
+            share.coeffs[own].to(torch.float64 if group % 2 else torch.float32),
+            share.bounds.of(own),
+            share.log_budget[own],
+            ProductGrid(group // 2),
+            None if alive is None else alive[own].nonzero(),
         )
+
+
+def _multiple(count: Int[Tensor, " densities"], of: Int[Tensor, " densities"] | int) -> Int[Tensor, " densities"]:
+    return (count + of - 1) // of * of
 
 
 def find_blocks(share: Share) -> tuple[Blocks, int, Series, Sharpness]:

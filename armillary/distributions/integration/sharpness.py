@@ -5,7 +5,7 @@ Let f be band-limited of degree l with range 2A. Along every geodesic it is a tr
 
 * aliasing: if Re f grows by at most G on a strip of half-width :math:`\eta` about the real axis, N equispaced nodes
   integrate e^f along each angle with relative error :math:`2e^{-(N\eta-G)}`; G is measured, or with
-  :math:`y=l\eta` at most :math:`M\eta^2/2+A(\cosh y-1-y^2/2)`;
+  :math:`y=l\eta` at most :math:`A(\cosh y-1)`;
 * ceiling: :math:`\sqrt{F-f}` is Lipschitz with constant :math:`\sqrt{M/2}` for every :math:`F\ge\max f` (because
   :math:`|\nabla f|^2\le2M(F-f)`), so one value bounds f in a ball about it;
 * summit: within r of a maximum f is at least :math:`\max f-Mr^2/2`, so the values on a grid bound the maximum;
@@ -27,20 +27,18 @@ from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.rings import Rings
 
 MARGIN = 1.25  # between their nodes curvature and growth were up to 1.18 times larger (tests)
-WIDER = 1.2  # strips on which the growth is measured, beside the best by its bound
+FITS = 3  # of the growth at most
 ROUNDING = 8  # units in the last place of the largest |f|, that values on a grid may be wrong by
 FEWEST = 1e-9  # curvature of what is constant
 NODES = 2**17  # of curvature handled together, to stay in cache
 
 
 class CoarseGrid(NamedTuple):
-    """Blocks of equal angles: eight to a wavelength in each, their centres half-offset."""
+    """Blocks of equal angles, eight to a wavelength in each; their centres are half-offset."""
 
     azimuths: int
     rings: Rings
     basis: Float[Tensor, "azimuths orders"]
-    radius: Float[Tensor, " rings"]
-    log_volume: Float[Tensor, " rings"]
 
 
 class Sharpness(NamedTuple):
@@ -98,45 +96,54 @@ def coarse_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> CoarseGr
     step = 2 * math.pi / azimuths
     angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * step
     rings = Rings(lmax, angle[: azimuths // 2], dtype).to(device)
-    basis = fourier_basis(lmax, angle).to(device, dtype)
-    return CoarseGrid(azimuths, rings, basis, *block_geometry(azimuths, device))
+    return CoarseGrid(azimuths, rings, fourier_basis(lmax, angle).to(device, dtype))
 
 
-def measure(coeffs: Float[Tensor, "batch modes"], values: Float[Tensor, "batch rings azimuths azimuths"]) -> Sharpness:
-    """Bounds of the densities, from their values on the coarse grid."""
-    lmax = so3_lmax(coeffs.shape[-1])
-    radius = coarse_grid(lmax, coeffs.dtype, coeffs.device).radius
-    rings, lowest = values.amax((2, 3)).double(), values.amin((1, 2, 3)).double()
-    highest = rings.amax(1)
+def measure(values: Float[Tensor, "batch rings azimuths azimuths"], lmax: int) -> Sharpness:
+    """What the values on the coarse grid prove; M is the Bernstein bound l^2 A."""
+    highest, lowest = values.amax((1, 2, 3)).double(), values.amin((1, 2, 3)).double()
     slack = ROUNDING * torch.finfo(values.dtype).eps * torch.maximum(highest.abs(), lowest.abs())
     # A polynomial of degree l sampled at 8 l points is at most 1 / cos(pi / 8) above its samples; three angles.
     middle, amplitude = (highest + lowest) / 2, (highest - lowest) / 2 / math.cos(math.pi / 8) ** 3 + slack
-    curvature = MARGIN * largest_curvature(coeffs).double()
-    curvature = torch.minimum(curvature, lmax**2 * amplitude).clamp(min=FEWEST)
-    bulge = (rings + curvature[:, None] * radius.square() / 2).amax(1) + slack
-    ceiling, bottom = torch.minimum(bulge, middle + amplitude), middle - amplitude
-    summit = highest - slack
+    curvature = (lmax**2 * amplitude).clamp(min=FEWEST)
+    return Sharpness(highest - slack, middle + amplitude, amplitude, curvature, middle - amplitude)
+
+
+def sharpen(
+    bounds: Sharpness, coeffs: Float[Tensor, "batch modes"], values: Float[Tensor, "batch rings azimuths azimuths"]
+) -> Sharpness:
+    """The same bounds, closer by the measured curvature."""
+    curvature = torch.minimum(bounds.curvature, MARGIN * largest_curvature(coeffs).double()).clamp(min=FEWEST)
+    radius, _ = block_geometry(values.shape[-1], values.device)
+    slack = ROUNDING * torch.finfo(values.dtype).eps * bounds.size
+    bulge = (values.amax((2, 3)) + curvature[:, None] * radius.square() / 2).amax(1) + slack
+    ceiling, bottom = torch.minimum(bulge, bounds.ceiling), bounds.ceiling - 2 * bounds.amplitude
     # Half of the integral in the tangent space, for its curvature.
-    peak = summit + 1.5 * (2 * math.pi / curvature.clamp(min=1)).log() - math.log(16 * math.pi**2)
-    return Sharpness(summit, ceiling, (ceiling - bottom) / 2, curvature, torch.maximum(peak, bottom))
+    peak = bounds.summit + 1.5 * (2 * math.pi / curvature.clamp(min=1)).log() - math.log(16 * math.pi**2)
+    return Sharpness(bounds.summit, ceiling, (ceiling - bottom) / 2, curvature, torch.maximum(peak, bounds.log_floor))
 
 
 def fewest_azimuths(
-    coeffs: Float[Tensor, "densities modes"], sharpness: Sharpness, exponent: float
+    coeffs: Float[Tensor, "densities modes"], bounds: Sharpness, exponent: float
 ) -> Int[Tensor, " densities"]:
     """Equispaced nodes an angle whose aliasing is below ``2 exp(-exponent)``.
 
-    The strip is the best of a ladder by A and M, and a little wider where the growth on it is measured.
+    The growth is measured on the strip that is the best for a model of it, which is fitted until it predicts it.
     """
     lmax = so3_lmax(coeffs.shape[-1])
     y = 0.002 * 1.1 ** torch.arange(96, dtype=torch.float64, device=coeffs.device)
-    strip = y / max(lmax, 1)
-    growth = sharpness.curvature[:, None] * strip.square() / 2
-    growth = growth + sharpness.amplitude[:, None] * (y.cosh() - 1 - y.square() / 2)
-    bounded, best = ((exponent + growth) / strip).min(1)
-    wider = WIDER * strip[best]
-    measured = (exponent + MARGIN * strip_growth(coeffs, wider)) / wider
-    return torch.minimum(bounded, measured).ceil().long().clamp(min=2 * lmax + 2)
+    strip, scale = y / max(lmax, 1), 0.5 * bounds.amplitude + FEWEST
+    fewest = ((exponent + bounds.amplitude[:, None] * (y.cosh() - 1)) / strip).amin(1)
+    for _ in range(FITS):
+        model = scale[:, None] * ((0.85 * y).cosh() - 1)
+        best = ((exponent + model) / strip).argmin(1)
+        growth = MARGIN * strip_growth(coeffs, strip[best])
+        fewest = torch.minimum(fewest, (exponent + growth) / strip[best])
+        wrong = growth / model.gather(1, best[:, None])[:, 0]
+        if bool(((wrong > 0.4) & (wrong < 2)).all()):
+            break
+        scale = scale * wrong.clamp(min=FEWEST)
+    return fewest.ceil().long().clamp(min=2 * lmax + 2)
 
 
 def strip_growth(

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from armillary.harmonics.constant import constant
 from armillary.harmonics.generator import generators
 from armillary.harmonics.layout import so3_lmax, split_degrees
 from armillary.harmonics.so3_transform import SO3Transform
@@ -27,14 +28,25 @@ class Expansion(NamedTuple):
     hessian: Tensor
 
 
+@constant
+def _factors(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Float[Tensor, "orders columns"], ...]:
+    """What multiplies each degree from the right: 1, the three transposed generators, their six symmetric products."""
+    factors = []
+    for basis in generators(lmax):
+        right = basis.mT
+        twice = [(right[i] @ right[j] + right[j] @ right[i]) / 2 for i, j in PAIRS]
+        every = torch.stack([torch.eye(right.shape[-1], dtype=torch.float64), *right, *twice], 1)
+        factors.append(every.flatten(1).to(device, dtype))
+    return tuple(factors)
+
+
 def derivative_coeffs(coeffs: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch 10 modes"]:
     """Coefficients of f, of its gradient (x, y, z) and of its symmetrised second derivatives in the order ``PAIRS``."""
-    degrees = []
-    for part, basis in zip(split_degrees(coeffs), generators(so3_lmax(coeffs.shape[-1])), strict=True):
-        right = basis.mT.to(part)
-        once = part[..., None, :, :] @ right
-        twice = [(once[..., i, :, :] @ right[j] + once[..., j, :, :] @ right[i]) / 2 for i, j in PAIRS]
-        degrees.append(torch.cat([part[..., None, :, :], once, torch.stack(twice, -3)], -3).flatten(-2))
+    factors = _factors(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)
+    degrees = [
+        (part @ right).unflatten(-1, (10, -1)).transpose(-3, -2).flatten(-2)
+        for part, right in zip(split_degrees(coeffs), factors, strict=True)
+    ]
     return torch.cat(degrees, -1)
 
 

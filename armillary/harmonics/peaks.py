@@ -1,96 +1,179 @@
-"""Peaks of band-limited functions on SO(3): found on a coarse grid, polished by Newton steps on the manifold."""
+r"""Peaks of band-limited functions on SO(3): found on a coarse grid, polished by Newton steps on the manifold.
 
-from functools import lru_cache
+The grid has four to five nodes a wavelength in every direction. A node is a candidate when it is no lower than its
+neighbours; the first Newton steps from it tell how high its peak will be, and only those that can matter are climbed.
+"""
 
-import roma
+import math
+from typing import NamedTuple
+
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
-from armillary.harmonics.derivative import derivative_coeffs, expand_so3
+from armillary.harmonics.ascent import NUMBERS, Climb, climb, weighted_derivatives
+from armillary.harmonics.constant import constant
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.so3_transform import SO3Transform
-from armillary.so3.rotation import geodesic_distance
 
-NEWTON_STEPS = 12
+TOGETHER = 2**17  # nodes of several functions searched together: they stay in the cache
+FUNCTIONS = 2**20  # coefficients of functions handled together: bounds the memory
+FEWEST = 16  # candidates looked at for one peak
+FINALISTS = 4  # of them that are climbed
+STEPS = 40  # the most Newton steps; few need more than five
+# A peak is at most this part of the range of f above its nearest node, which is 1.5 radians of the shortest wave away:
+# a trigonometric polynomial falls no faster from its top than a cosine (Bernstein and Szego).
+LARGEST_RISE = (1 - math.cos(1.5)) / 2
+FORETOLD = 3  # steps after which the height of a peak is told to
+UNCERTAINTY = 8.0  # times the gain of the last one
 
 
-@lru_cache(maxsize=16)
-def _search_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[SO3Transform, Tensor]:
-    """A product grid with about four nodes a wavelength: every peak worth the name has a node in its basin."""
-    count = max(4 * lmax + 4, 8)
+class _SearchGrid(NamedTuple):
+    """Nodes, and for the first and the last ring the class of nodes that are one turn about z apart."""
+
+    transform: SO3Transform
+    nodes: Float[Tensor, "nodes 3 3"]
+    turn: Int[Tensor, "2 azimuths azimuths"]
+
+
+@constant
+def _search_grid(lmax: int, fine: bool, dtype: torch.dtype, device: torch.device) -> _SearchGrid:
+    count = max(5 * lmax // 2 * 2 + 6 if fine else 4 * lmax + 4, 8)
     transform = SO3Transform(lmax, rings=count // 2, azimuths=count, dtype=dtype).to(device)
-    return transform, transform.points.flatten(0, 2).to(device, dtype)
+    alpha, gamma = torch.arange(count)[:, None], torch.arange(count)[None, :]
+    turn = torch.stack([alpha + gamma, alpha - gamma]) % count
+    return _SearchGrid(transform, transform.points.flatten(0, 2).to(device), turn.to(device))
 
 
-def _local_maxima(values: Float[Tensor, "batch rings azimuths azimuths"]) -> Tensor:
-    """Which nodes are no lower than their 26 neighbours; the azimuths wrap around, the polar angle does not."""
-    padded = nn.functional.pad(values[:, None], (1, 1, 1, 1, 0, 0), mode="circular")
-    highest = nn.functional.max_pool3d(padded, kernel_size=3, stride=1, padding=(1, 0, 0))
-    return values >= highest[:, 0]
+def _neighbourhood(values: Tensor, axis: int) -> Tensor:
+    """The largest of each value and its two neighbours on a circle."""
+    return torch.maximum(torch.maximum(values.roll(1, axis), values.roll(-1, axis)), values)
 
 
-def climb(
-    coeffs: Float[Tensor, "batch modes"], start: Float[Tensor, "batch points 3 3"]
-) -> Float[Tensor, "batch points 3 3"]:
-    """Newton ascent from each start, quadratic near a peak; steps are damped to stay uphill and within a wavelength.
+def _up_and_down(values: Tensor) -> Tensor:
+    """The largest of each value and its neighbours on the next rings."""
+    highest = values.clone()
+    highest[:, 1:] = torch.maximum(highest[:, 1:], values[:, :-1])
+    highest[:, :-1] = torch.maximum(highest[:, :-1], values[:, 1:])
+    return highest
 
-    Where the Hessian is not negative definite its eigenvalues are made so (a ridge, the flat direction of a continuous
-    symmetry, is then climbed across and not along).
+
+def _crests(
+    values: Float[Tensor, "batch rings azimuths azimuths"],
+) -> Bool[Tensor, "batch rings azimuths azimuths"]:
+    """Nodes no lower than their six neighbours: where alpha and gamma are skew, several on the way to one peak."""
+    around = torch.maximum(_neighbourhood(values, -1), _neighbourhood(values, -2))
+    return (values >= around) & (values >= _up_and_down(values))
+
+
+def _summits(
+    values: Float[Tensor, "batch rings azimuths azimuths"], turn: Int[Tensor, "2 azimuths azimuths"]
+) -> Bool[Tensor, "batch rings azimuths azimuths"]:
+    """Nodes no lower than their 26 neighbours: one or two for each peak, of low peaks beside higher ones perhaps none.
+
+    On the first and the last ring, where alpha and gamma turn about nearly the same axis, neighbours are all nodes of
+    about the same sum or difference of the two.
     """
-    lmax = so3_lmax(coeffs.shape[-1])
-    derivatives = derivative_coeffs(coeffs)
-    longest = 0.5 / max(lmax, 1)
-    rotation, value = start, None
-    shrink = start.new_ones(start.shape[:-2])
-    expansion = expand_so3(derivatives, rotation)
-    for _ in range(NEWTON_STEPS):
-        value = expansion.value
-        eigenvalues, axes = torch.linalg.eigh(expansion.hessian)
-        floor = 1e-6 * eigenvalues.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).tiny)
-        curvature = torch.maximum(eigenvalues.abs(), floor)
-        step = (axes @ ((axes.mT @ expansion.gradient[..., None]) / curvature[..., None]))[..., 0]
-        length = torch.linalg.vector_norm(step, dim=-1)
-        step = step * (shrink * (longest / length.clamp(min=longest)))[..., None]
-        trial = rotation @ roma.rotvec_to_rotmat(step)
-        trial_expansion = expand_so3(derivatives, trial)
-        # At the top a good step changes the value by less than its rounding.
-        better = trial_expansion.value >= value - 8 * torch.finfo(value.dtype).eps * value.abs()
-        rotation = torch.where(better[..., None, None], trial, rotation)
-        expansion = type(expansion)(
-            torch.where(better, trial_expansion.value, expansion.value),
-            torch.where(better[..., None], trial_expansion.gradient, expansion.gradient),
-            torch.where(better[..., None, None], trial_expansion.hessian, expansion.hessian),
-        )
-        shrink = torch.where(better, torch.ones_like(shrink), shrink / 4)
-    return rotation
+    highest = _up_and_down(_neighbourhood(_neighbourhood(values, -1), -2))
+    for ring, own in zip((0, -1), turn, strict=True):
+        classes = values.new_full((len(values), values.shape[-1]), -torch.inf)
+        place = own.flatten().expand(len(values), -1)
+        classes = classes.scatter_reduce(1, place, values[:, ring].flatten(1), "amax")
+        highest[:, ring] = torch.maximum(highest[:, ring], _neighbourhood(classes, -1)[:, own])
+    return values >= highest
+
+
+def _heights(
+    coeffs: Float[Tensor, "batch modes"], grid: _SearchGrid, fine: bool
+) -> tuple[Float[Tensor, "batch nodes"], Float[Tensor, " batch"]]:
+    """Values at the local maxima of the grid, ``-inf`` elsewhere; and the lowest value of all."""
+    values = grid.transform.synthesis(coeffs)
+    chosen = _crests(values) if fine else _summits(values, grid.turn)
+    return torch.where(chosen, values, -torch.inf).flatten(1), values.flatten(1).amin(-1)
+
+
+def _candidates(
+    coeffs: Float[Tensor, "batch modes"], k: int, threshold: float | None
+) -> tuple[Float[Tensor, "batch candidates 3 3"], Bool[Tensor, "batch candidates"]]:
+    """The highest local maxima of the grid, highest first, and which of them exist."""
+    fine = threshold is not None
+    grid = _search_grid(so3_lmax(coeffs.shape[-1]), fine, coeffs.dtype, coeffs.device)
+    parts = [_heights(part, grid, fine) for part in coeffs.split(max(1, TOGETHER // len(grid.nodes)))]
+    heights, lowest = (torch.cat(part) for part in zip(*parts, strict=True))
+    count = max(FEWEST, 3 * k)
+    if threshold is not None:
+        highest = heights.amax(-1)
+        floor = highest - (highest - lowest) * LARGEST_RISE - threshold
+        count = max(1, int((heights >= floor[:, None]).sum(-1).max()))
+    height, chosen = heights.topk(min(count, heights.shape[1]), -1)
+    return grid.nodes[chosen], height > -torch.inf
+
+
+def _finalists(first: Climb, present: Tensor, threshold: float | None) -> Int[Tensor, "batch finalists"]:
+    """Candidates whose peak may be among those asked for."""
+    if threshold is None:
+        likely = torch.where(present, first.value + first.gain, -torch.inf)
+        return likely.topk(min(FINALISTS, present.shape[1]), -1).indices
+    possible = torch.where(present, first.value + UNCERTAINTY * first.gain, -torch.inf)
+    reached = torch.where(present, first.value - first.gain, -torch.inf)
+    top = reached.amax(-1, keepdim=True)
+    return possible.topk(int((possible >= top - threshold).sum(-1).max()), -1).indices
+
+
+def _climb_parts(
+    derivatives: Tensor, start: Float[Tensor, "batch points 3 3"], steps: int, race: bool = False
+) -> Climb:
+    """``climb`` with bounded memory."""
+    width = max(1, NUMBERS // (derivatives.shape[0] * derivatives.shape[-1]))
+    parts = [climb(derivatives, part, steps, race) for part in start.split(width, 1)]
+    return parts[0] if len(parts) == 1 else Climb(*(torch.cat(part, 1) for part in zip(*parts, strict=True)))
 
 
 def _distinct(rotation: Tensor, value: Tensor, k: int, apart: float) -> tuple[Tensor, Tensor]:
-    """The k highest candidates that lie ``apart`` from every higher one kept; ``-inf`` where there are fewer."""
-    value, order = value.sort(dim=-1, descending=True, stable=True)
-    rotation = rotation.take_along_dim(order[..., None, None], 1)
-    close = geodesic_distance(rotation[:, :, None], rotation[:, None, :]) < apart
-    kept = torch.zeros_like(value, dtype=torch.bool)
-    for candidate in range(value.shape[1]):
-        kept[:, candidate] = ~(kept & close[:, candidate]).any(-1)
-    rank = torch.where(kept, value, value.new_tensor(-torch.inf))
-    top, chosen = rank.topk(min(k, rank.shape[1]), -1)
-    return rotation.take_along_dim(chosen[..., None, None], 1), top
+    """The k highest candidates that lie ``apart`` from every higher one taken; ``-inf`` where there are fewer."""
+    rotations, values = [], []
+    for _ in range(k):
+        top, best = value.max(-1, keepdim=True)
+        chosen = rotation.take_along_dim(best[..., None, None], 1)
+        rotations.append(chosen)
+        values.append(top)
+        cosine = ((rotation * chosen).sum((-2, -1)) - 1) / 2
+        value = torch.where(cosine > math.cos(apart), -torch.inf, value)
+    return torch.cat(rotations, 1), torch.cat(values, 1)
+
+
+def _peaks(
+    coeffs: Float[Tensor, "batch modes"], k: int, threshold: float | None
+) -> tuple[Float[Tensor, "batch k 3 3"], Float[Tensor, "batch k"]]:
+    """``find_peaks`` of some functions together, in float64."""
+    start, present = _candidates(coeffs, k, threshold)
+    # Double precision: the peak of a sharp function is a small difference of large numbers.
+    derivatives = weighted_derivatives(coeffs)
+    if k == 1 or threshold is not None:
+        first = _climb_parts(derivatives, start, 1 if threshold is None else FORETOLD)
+        chosen = _finalists(first, present, threshold)
+        start = first.rotation.take_along_dim(chosen[..., None, None], 1)
+        present = present.take_along_dim(chosen, 1)
+    summit = _climb_parts(derivatives, start, STEPS, race=k == 1)
+    value = torch.where(present, summit.value, -torch.inf)
+    return _distinct(summit.rotation, value, k, torch.pi / (4 * max(so3_lmax(coeffs.shape[-1]), 1)))
 
 
 @torch.no_grad()
 def find_peaks(
-    coeffs: Float[Tensor, "*batch modes"], k: int = 1
+    coeffs: Float[Tensor, "*batch modes"], k: int = 1, threshold: float | None = None
 ) -> tuple[Float[Tensor, "*batch k 3 3"], Float[Tensor, "*batch k"]]:
     """The k highest distinct local maxima of a function on SO(3), highest first, with their values.
 
-    Two maxima are distinct when they are a quarter of the shortest wavelength apart. Where a function has fewer than k,
-    the values of the missing ones are ``-inf``. Deterministic and batched.
+    Two maxima are distinct when they are an eighth of the shortest wavelength apart. Where a function has fewer than k,
+    the values of the missing ones are ``-inf``. Newton steps take every peak to 1e-6 rad and better. Deterministic and
+    batched.
 
     Args:
         coeffs: SO(3) coefficients.
-        k: How many.
+        k: How many, at most.
+        threshold: Return only maxima at most this much below the highest, in the units of the function (nats for a log
+            density), and look at every node that may lead to one. None looks only where the k highest may be.
 
     Example:
         >>> from armillary.harmonics import wigner_D
@@ -98,18 +181,12 @@ def find_peaks(
         >>> rotation.diagonal(dim1=-2, dim2=-1).round(decimals=4)
         tensor([[1., 1., 1.]])
     """
-    lmax = so3_lmax(coeffs.shape[-1])
+    if k < 1:
+        raise ValueError(f"expected k >= 1 peaks, got {k}; ask for one or more")
     flat = coeffs.reshape(-1, coeffs.shape[-1])
-    transform, nodes = _search_grid(lmax, coeffs.dtype, coeffs.device)
-    values = transform.synthesis(flat)
-    values = torch.where(_local_maxima(values), values, -torch.inf).flatten(1)
-    # A peak near a pole of the grid shows up once for each azimuth, so look at more candidates than were asked for.
-    candidates = min(max(6 * k, 16), values.shape[1])
-    chosen = values.topk(candidates, -1).indices
-    # Double precision: the peak of a sharp function is a small difference of large numbers.
-    summit = climb(flat.double(), nodes[chosen].double())
-    height = expand_so3(derivative_coeffs(flat.double()), summit).value
-    height = torch.where(values.take_along_dim(chosen, -1).isfinite(), height, -torch.inf)
-    rotation, top = _distinct(summit, height, k, torch.pi / (4 * max(lmax, 1)))
+    parts = [_peaks(part, k, threshold) for part in flat.split(max(1, FUNCTIONS // flat.shape[1]))]
+    rotation, value = (torch.cat(part) for part in zip(*parts, strict=True))
+    if threshold is not None:
+        value = torch.where(value >= value[:, :1] - threshold, value, -torch.inf)
     shape = coeffs.shape[:-1]
-    return rotation.to(coeffs.dtype).reshape(*shape, -1, 3, 3), top.to(coeffs.dtype).reshape(*shape, -1)
+    return rotation.to(coeffs.dtype).reshape(*shape, k, 3, 3), value.to(coeffs.dtype).reshape(*shape, k)

@@ -22,7 +22,7 @@ from armillary.harmonics.generator import cross_matrix, generators
 from armillary.harmonics.layout import so3_lmax, so3_size, so3_slice
 from armillary.harmonics.reduced import reduced_series, reduced_values
 
-BLOCK = 2**19  # numbers written together on a CPU: they stay in its cache
+BLOCK = 2**20  # bytes written together on a CPU: they stay in its cache
 LARGEST_REPEATED = 16  # up to it each entry has its own series in beta, above it they share those of |m|, |n|
 LARGEST_SERIES = 32  # above it the series in beta take more memory than the recurrence takes time
 
@@ -96,9 +96,9 @@ def _rows(
     return rows.addcmul_(second, other.index_select(0, azimuth))
 
 
-def _all_rows(lmax: int, rotation: Float[Tensor, "points 3 3"]) -> Float[Tensor, "modes points"]:
-    """Flat D of any number of rotations."""
-    block = max(BLOCK // so3_size(lmax), 64)
+def plain_rows(lmax: int, rotation: Float[Tensor, "points 3 3"]) -> Float[Tensor, "modes points"]:
+    """``wigner_rows`` without derivatives."""
+    block = max(BLOCK // (so3_size(lmax) * rotation.element_size()), 64)
     if rotation.shape[0] <= block or rotation.device.type != "cpu" or torch.compiler.is_compiling():
         return _rows(lmax, rotation)
     rows = rotation.new_empty(so3_size(lmax), rotation.shape[0])
@@ -123,7 +123,7 @@ class _WignerRows(torch.autograd.Function):
     @staticmethod
     def forward(rotation: Tensor, lmax: int) -> Tensor:
         """Flat D, (modes, points)."""
-        return _all_rows(lmax, rotation)
+        return plain_rows(lmax, rotation)
 
     @staticmethod
     def setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, int], output: Tensor) -> None:

@@ -13,8 +13,17 @@ from armillary.harmonics import (
     so3_size,
     wigner_D,
 )
+from armillary.harmonics.ascent import climb, weighted_derivatives
 from armillary.harmonics.wigner import degree_weights
-from armillary.so3 import SymmetryGroup, exp, geodesic_distance, random_rotations
+from armillary.so3 import (
+    SymmetryGroup,
+    exp,
+    geodesic_distance,
+    random_rotations,
+    rotation_y,
+    rotation_z,
+    so3_grid,
+)
 
 
 def bump(lmax: int, centres: Tensor) -> Tensor:
@@ -116,3 +125,74 @@ def test_batches_are_the_stack_of_their_functions_and_repeat(
     assert torch.equal(again[0], rotation) and torch.equal(again[1], value)
     for row, own in zip(coeffs.reshape(-1, so3_size(4)), value.reshape(-1, 2), strict=True):
         torch.testing.assert_close(find_peaks(row, k=2)[1], own, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("lmax", [2, 6])
+@pytest.mark.parametrize("colour", [-2, 0, 2])
+def test_no_highest_peak_is_lost(lmax: int, colour: int, generator: torch.Generator) -> None:
+    # Against the best of 24 ascents from the highest cells of a grid of 7 degrees.
+    fade = torch.tensor([(l + 1.0) ** colour for l in range(lmax + 1) for _ in range((2 * l + 1) ** 2)])
+    coeffs = (torch.randn(16, so3_size(lmax), generator=generator) * fade).double()
+    start = so3_grid(3, dtype=torch.float64)[evaluate_on_so3_grid(coeffs, 3).topk(24, -1).indices]
+    highest = climb(weighted_derivatives(coeffs), start).value.amax(-1)
+    value = find_peaks(coeffs)[1][:, 0]
+    assert (value >= highest * (1 - 1e-12)).all()
+    torch.testing.assert_close(find_peaks(coeffs[:4], 3, threshold=0.0)[1][:, 0], value[:4], rtol=1e-12, atol=0)
+
+
+def test_all_sixty_peaks_of_an_icosahedral_function_are_found(generator: torch.Generator) -> None:
+    group = SymmetryGroup.icosahedral()
+    # One of the elements is the identity, at a pole of every grid.
+    for centre in (torch.eye(3, dtype=torch.float64), random_rotations(generator=generator, dtype=torch.float64)):
+        equivalents = group.equivalents(centre)
+        coeffs = bump(10, equivalents).sum(0)
+        top = find_peaks(coeffs)[1][0].item()
+        rotation, value = find_peaks(coeffs, k=80, threshold=1e-6 * top)
+        assert value.isfinite().sum() == 60
+        distance = geodesic_distance(rotation[:60, None], equivalents[None])
+        assert distance.min(1).values.max() < 1e-6 and distance.min(0).values.max() < 1e-6
+
+
+def test_a_threshold_keeps_what_is_above_it_and_loses_nothing(generator: torch.Generator) -> None:
+    coeffs = torch.randn(4, so3_size(4), generator=generator, dtype=torch.float64)
+    every, heights = find_peaks(coeffs, k=200, threshold=1e9)
+    assert (heights.isfinite().sum(-1) > 5).all() and (heights[:, -1] == -torch.inf).all()
+    for depth in (0.0, 3.0, 10.0):
+        rotation, value = find_peaks(coeffs, k=200, threshold=depth)
+        expected = torch.where(heights >= heights[:, :1] - depth, heights, -torch.inf)
+        torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+
+
+def test_all_maxima_are_found_and_are_maxima(generator: torch.Generator) -> None:
+    coeffs = torch.randn(so3_size(3), generator=generator, dtype=torch.float64)
+    rotation, value = find_peaks(coeffs, k=60, threshold=1e9)
+    found = value.isfinite()
+    expansion = expand_so3(derivative_coeffs(coeffs), rotation[found])
+    assert (torch.linalg.eigvalsh(expansion.hessian) < 0).all()
+    assert expansion.gradient.abs().max() < 1e-8 * expansion.hessian.abs().max()
+    # Scattered ascents find no peak beyond these.
+    start = random_rotations(1, 400, generator=generator, dtype=torch.float64)
+    summit = climb(weighted_derivatives(coeffs[None]), start, 60)
+    assert geodesic_distance(summit.rotation[0, :, None], rotation[found]).min(1).values.max() < 1e-6
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.02, 0.1, torch.pi - 0.05])
+def test_a_wide_basin_at_a_pole_of_the_grid_hides_no_other_peak(tilt: float) -> None:
+    tilts = torch.tensor([tilt, 0.0, 1.2], dtype=torch.float64)
+    turns = torch.tensor([0.4, 2.0, -1.0], dtype=torch.float64)
+    centres = rotation_z(turns) @ rotation_y(tilts) @ rotation_z(turns)
+    heights = torch.tensor([3.0, 1.0, 1.1], dtype=torch.float64)
+    rotation, value = find_peaks((heights[:, None] * bump(9, centres)).sum(0), k=3)
+    # Side lobes of the highest move the others a little.
+    assert geodesic_distance(rotation[:, None], centres[None]).min(0).values.max() < 0.06
+
+
+def test_high_degrees_are_found_too(generator: torch.Generator) -> None:
+    centre = random_rotations(generator=generator, dtype=torch.float64)
+    rotation, _ = find_peaks(bump(31, centre).float())
+    assert geodesic_distance(rotation[0].double(), centre) < 1e-5
+
+
+def test_fewer_than_one_peak_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="expected k >= 1"):
+        find_peaks(torch.ones(10), k=0)

@@ -1,5 +1,6 @@
 """Picture files to tensors."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,34 @@ def read_picture(
     path: Path,
 ) -> tuple[Float[Tensor, "3 height width"], Bool[Tensor, "height width"] | None]:
     """Colours in [0, 1] of a picture file, and where it is opaque if it has an alpha channel (black elsewhere)."""
-    import PIL.Image
-
     try:
-        with PIL.Image.open(path) as file:
-            transparent = "A" in file.getbands()
-            array = np.array(file.convert("RGBA" if transparent else "RGB"))
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path}: expected a picture, got no such file; restore it or drop its entry"
         ) from error
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
+    except OSError as error:
         raise ValueError(
-            f"{path}: expected a readable picture, got '{reason}'; replace it or drop its entry"
+            f"{path}: expected a readable picture, got '{error.strerror}'; replace it or drop its entry"
+        ) from error
+    return decode_picture(content, str(path))
+
+
+def decode_picture(
+    content: bytes, source: str
+) -> tuple[Float[Tensor, "3 height width"], Bool[Tensor, "height width"] | None]:
+    """As `read_picture`, of a file's content; the source is for messages."""
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(content)) as file:
+            transparent = "A" in file.getbands()
+            array = np.array(file.convert("RGBA" if transparent else "RGB"))
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        # Pillow names the stream, which says nothing.
+        reason = " ".join(str(error).split(" <")[0].split())[:100] or type(error).__name__
+        raise ValueError(
+            f"{source}: expected a readable picture, got '{reason}'; replace it or drop its entry"
         ) from error
     pixels = torch.from_numpy(array).permute(2, 0, 1).float() / 255
     if not transparent:

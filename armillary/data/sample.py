@@ -45,6 +45,10 @@ class Sample:
     category: int = 0
     # How messages name this sample; unique in its data set.
     name: str = ""
+    # Every rotation that looks the same, `rotation` among them, where the data set lists them.
+    equivalents: Float[Tensor, "members 3 3"] | None = None
+    # The object's bounding box: left, top, right, bottom, pixels.
+    box: Float[Tensor, "4"] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,3 +9,4 @@ from .modelnet10_npz import Modelnet10Npz as Modelnet10Npz
 from .opening import published_splits as published_splits
 from .restricted_pickle import load_restricted as load_restricted
 from .restricted_pickle import loads_restricted as loads_restricted
+from .symsol import Symsol as Symsol

@@ -101,8 +101,9 @@ class Modelnet10Lmdb(Reader):
             for place in range(start, len(indices), threads):
                 picture = self._grey(indices[place])
                 if picture.shape != first.shape:
+                    name = self.names[indices[place]]
                     raise ValueError(
-                        f"{self.folder}: view {self.names[indices[place]]}: expected {first.shape[1]} x {first.shape[0]} "
+                        f"{self.folder}: view {name}: expected {first.shape[1]} x {first.shape[0]} "
                         f"pixels as the first, got {picture.shape[1]} x {picture.shape[0]}; read it as samples instead"
                     )
                 pictures[place] = picture

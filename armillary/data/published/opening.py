@@ -6,6 +6,7 @@ from pathlib import Path
 from armillary.data.published.modelnet10 import is_modelnet10_lmdb, is_modelnet10_npz, modelnet10_parts
 from armillary.data.published.modelnet10_lmdb import Modelnet10Lmdb
 from armillary.data.published.modelnet10_npz import Modelnet10Npz
+from armillary.data.published.symsol import SHAPE_SETS, Symsol, symsol_parts, symsol_tree
 from armillary.data.sample import Reader
 
 Openers = dict[str, Callable[[], Reader]]
@@ -16,7 +17,7 @@ def published_splits(path: Path) -> Openers:
 
     Empty if the path holds none that is known.
     """
-    for find in (_modelnet10,):
+    for find in (_modelnet10, _symsol):
         found = find(path)
         if found:
             return found
@@ -30,3 +31,18 @@ def _modelnet10(path: Path) -> Openers:
     if is_modelnet10_lmdb(path) or (path.suffix == ".npz" and is_modelnet10_npz(path)):
         return {"": opener(path)}
     return {split: opener(part) for split, part in modelnet10_parts(path).items()} if path.is_dir() else {}
+
+
+def _symsol(path: Path) -> Openers:
+    def opener(part: str, shapes: tuple[str, ...]) -> Callable[[], Reader]:
+        return lambda: Symsol(path, part, shapes)
+
+    tree = symsol_tree(path)
+    if tree is None:
+        return {}
+    return {
+        f"{prefix}{part}": opener(part, shapes)
+        for prefix, shapes in SHAPE_SETS.items()
+        for part in symsol_parts(tree)
+        if any(tree.has(f"{part}/images/{shape}_00000.png") for shape in shapes)
+    }

@@ -1,6 +1,7 @@
 """Writers of exactly the trees that the published data sets' readers draw, on their own account of the conventions."""
 
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,10 +87,59 @@ def modelnet10_npz_miniature(root: Path) -> Path:
     return root
 
 
+def solid_elements(shape: str) -> np.ndarray:
+    """The rotations that leave a shape as it is, about axes of its own that are not the coordinate axes."""
+    if shape in ("tet", "cube"):
+        elements = Rotation.create_group("T" if shape == "tet" else "O").as_matrix()
+    elif shape in ("cone", "cyl"):
+        elements = Rotation.from_euler("z", np.arange(360.0)[:, None], degrees=True).as_matrix()
+        if shape == "cyl":
+            elements = np.concatenate([elements, elements @ np.diag([1.0, -1, -1])])
+    else:
+        elements = np.eye(3)[None]
+    tilt = Rotation.from_rotvec([0.4, -0.2, 0.9]).as_matrix()
+    return tilt @ elements @ tilt.T
+
+
+SOLIDS = {"tet": 3, "cube": 3, "cone": 2, "cyl": 2, "sphereX": 2}
+
+
+def symsol_rotations(split: str) -> dict[str, np.ndarray]:
+    """(views, members, 3, 3) for each shape."""
+    rng = np.random.default_rng(len(split))
+    return {
+        shape: (Rotation.random(count, random_state=rng).as_matrix()[:, None] @ solid_elements(shape)).astype("f4")
+        for shape, count in SOLIDS.items()
+    }
+
+
+def symsol_miniature(root: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        (root / split / "images").mkdir(parents=True)
+        np.savez_compressed(root / split / "rotations.npz", **symsol_rotations(split))
+        for shape, count in SOLIDS.items():
+            for index in range(count):
+                pixels = rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)
+                PIL.Image.fromarray(pixels).save(root / split / "images" / f"{shape}_{index:05d}.png")
+    return root
+
+
+def symsol_zip_miniature(root: Path) -> Path:
+    folder = symsol_miniature(root / "symsol")
+    path = root / "symsol_dataset.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*.*")):
+            archive.write(file, file.relative_to(root))
+    return path
+
+
 Writer = Callable[[Path], Path]
 PUBLISHED: dict[str, Writer] = {
     "modelnet10_lmdb": modelnet10_lmdb_miniature,
     "modelnet10_npz": modelnet10_npz_miniature,
+    "symsol": symsol_miniature,
+    "symsol_zip": symsol_zip_miniature,
 }
 
 
@@ -125,3 +175,9 @@ def modelnet() -> SimpleNamespace:
         write_lmdb=write_modelnet10_lmdb,
         write_npz=write_modelnet10_npz,
     )
+
+
+@pytest.fixture(scope="session")
+def symsol() -> SimpleNamespace:
+    """What the miniature of SYMSOL is made of."""
+    return SimpleNamespace(solids=SOLIDS, rotations=symsol_rotations, elements=solid_elements)

@@ -5,6 +5,7 @@ about the feed has to be saved.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
@@ -12,6 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from armillary.data import Augmentation, Batch, ImageStore
+from armillary.training.equivalent import random_equivalents
 
 
 class Feed:
@@ -26,6 +28,7 @@ class Feed:
         rank, world_size: this process among those that share the steps.
         device: where batches are made.
         channels_last: memory format of the images.
+        equivalent_labels: take a random label of those that the object's symmetry makes equivalent.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Feed:
         world_size: int = 1,
         device: torch.device | str = "cpu",
         channels_last: bool = False,
+        equivalent_labels: bool = False,
     ) -> None:
         device = torch.device(device)
         self.store = store if device.type == "cpu" else store.to(device)
@@ -48,6 +52,7 @@ class Feed:
         self.first_step = first_step
         self.rank = rank
         self.world_size = world_size
+        self.equivalent_labels = equivalent_labels
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self._order: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))
 
@@ -61,8 +66,13 @@ class Feed:
         """The batch of one step."""
         device = self.store.images.device
         generator = torch.Generator(device).manual_seed(_mix(self.seed, step * self.world_size + self.rank))
-        batch = self.augmentation(self.store[self.indices(step).to(device)], generator)
-        return Batch(**{**batch.__dict__, "images": batch.images.contiguous(memory_format=self.format)})
+        chosen = self.store[self.indices(step).to(device)]
+        if self.equivalent_labels:
+            symmetries = chosen.info.symmetries
+            labels = random_equivalents(chosen.rotations, chosen.category, symmetries, generator)
+            chosen = replace(chosen, rotations=labels)
+        batch = self.augmentation(chosen, generator)
+        return replace(batch, images=batch.images.contiguous(memory_format=self.format))
 
     def indices(self, step: int) -> Int[Tensor, " batch"]:
         """Which samples a step sees: one shuffled pass over the store after another, cut into batches."""
@@ -88,10 +98,17 @@ class FeedModule(LightningDataModule):
         batch_size: samples per step, shared by all processes.
         seed: of order and augmentation.
         channels_last: memory format of the images.
+        equivalent_labels: take random labels among the equivalent ones.
     """
 
     def __init__(
-        self, store: ImageStore, augmentation: Augmentation, batch_size: int, seed: int, channels_last: bool
+        self,
+        store: ImageStore,
+        augmentation: Augmentation,
+        batch_size: int,
+        seed: int,
+        channels_last: bool,
+        equivalent_labels: bool = False,
     ) -> None:
         super().__init__()
         self.store = store
@@ -99,6 +116,7 @@ class FeedModule(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.channels_last = channels_last
+        self.equivalent_labels = equivalent_labels
 
     def train_dataloader(self) -> Feed:
         """The feed of this process."""
@@ -114,6 +132,7 @@ class FeedModule(LightningDataModule):
             world_size=trainer.world_size,
             device=trainer.strategy.root_device,
             channels_last=self.channels_last,
+            equivalent_labels=self.equivalent_labels,
         )
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

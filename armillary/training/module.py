@@ -1,7 +1,8 @@
 """The Lightning module: the whole of what is optimised, on one screen.
 
 The model maps images to a distribution; the loss is the mean negative log-likelihood of the one labelled rotation,
-in nats against the uniform distribution (docs/conventions.md, Measure).
+in nats against the uniform distribution (docs/conventions.md, Measure). A cross entropy over N cells of a grid is in
+the same measure here: the softmax's less log(N).
 """
 
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 
 from armillary.data.sample import Batch
 from armillary.distributions import TurnedGrid
+from armillary.distributions.cells import cell_log_likelihood, random_cell_log_likelihood
 from armillary.models import Model
 from armillary.training.config import TrainConfig
-from armillary.training.schedule import Budget, warmup_cosine
+from armillary.training.schedule import Budget, warmup_cosine, warmup_steps_down
 
 COARSE, FINE = TurnedGrid(level=3), TurnedGrid(level=4)
 
@@ -34,30 +36,64 @@ class DensityModule(LightningModule):
         self.budget = budget
 
     def training_step(self, batch: Batch, batch_index: int) -> Float[Tensor, ""]:
-        """Mean negative log-likelihood of a batch."""
-        return negative_log_likelihood(self.model, batch)
+        """The loss of a batch that the configuration names."""
+        return loss_of(self.model, batch, self.config)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; weight decay acts on matrices and filters, not on biases and scales."""
+        """AdamW or SGD; weight decay acts on matrices and filters, not on biases and scales."""
         matrices = [p for p in self.parameters() if p.requires_grad and p.ndim >= 2]
         vectors = [p for p in self.parameters() if p.requires_grad and p.ndim < 2]
         groups = [
             {"params": matrices, "weight_decay": self.config.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate)
+        if self.config.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=self.config.learning_rate)
+        momentum, nesterov = self.config.momentum, self.config.nesterov and self.config.momentum > 0.0
+        return torch.optim.SGD(groups, lr=self.config.learning_rate, momentum=momentum, nesterov=nesterov)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Set the learning rate and the normaliser's grid from the used part of the budget."""
         step = self.trainer.global_step
         fraction = self.budget.fraction(step)
         self.model.head.training_normaliser = FINE if fraction >= self.config.finer_after else COARSE
-        rate = self.config.learning_rate * warmup_cosine(step, fraction, self.config.warmup_steps)
+        rate = self.config.learning_rate * rate_factor(self.config, step, fraction)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
 
+def rate_factor(config: TrainConfig, step: int, fraction: float) -> float:
+    """Factor on the peak learning rate at a step, when this part of the budget is used.
+
+    Example:
+        >>> rate_factor(TrainConfig(schedule="steps", warmup_steps=0), step=700, fraction=0.5)
+        0.1
+    """
+    if config.schedule == "cosine":
+        return warmup_cosine(step, fraction, config.warmup_steps)
+    return warmup_steps_down(step, fraction, config.warmup_steps, config.decay_every, config.decay_rate)
+
+
+def loss_of(model: nn.Module, batch: Batch, config: TrainConfig) -> Float[Tensor, ""]:
+    """Mean loss: by likelihood, or the cross entropy over all or random cells, less the log of their number."""
+    if config.loss == "likelihood":
+        return negative_log_likelihood(model, batch)
+    density = model(batch.images, batch.category)
+    with full_precision(batch):
+        if config.loss == "full-grid":
+            return -cell_log_likelihood(density, batch.rotations, config.grid_level).mean()
+        grid = config.grid_level, config.grid_points, config.grid_truth
+        return -random_cell_log_likelihood(density, batch.rotations, *grid).mean()
+
+
 def negative_log_likelihood(model: nn.Module, batch: Batch) -> Float[Tensor, ""]:
     """Mean of ``-model(images).log_prob(rotations)`` over a batch, in nats against the uniform distribution."""
-    return -model(batch.images, batch.category).log_prob(batch.rotations).mean()
+    density = model(batch.images, batch.category)
+    with full_precision(batch):
+        return -density.log_prob(batch.rotations).mean()
+
+
+def full_precision(batch: Batch) -> torch.autocast:
+    """Densities reach tens of nats, where bfloat16 is off by tenths: the encoder alone may compute in it."""
+    return torch.autocast(batch.images.device.type, enabled=False)

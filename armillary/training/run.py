@@ -35,6 +35,8 @@ from armillary.training.schedule import Budget
 
 # Held-out views looked at in one validation: enough for 0.05 nats, cheap beside a tenth of a run.
 VALIDATION_VIEWS = 256
+# A run may be given more of these.
+BUDGETS = ("minutes", "steps", "epochs")
 
 
 def train(
@@ -59,19 +61,21 @@ def train(
     from lightning.pytorch.callbacks import EMAWeightAveraging
 
     from armillary.training.feed import FeedModule
+    from armillary.training.initialisation import build_model
     from armillary.training.module import DensityModule
     from armillary.training.monitor import Monitor
 
-    budget = Budget(config.steps, config.minutes)
+    check_categories(config, store)
+    budget = config.budget(len(store))
     budget.started = budget.started if started is None else started
     _open_folder(folder, config)
     checkpoint = folder / "checkpoint.ckpt"
     state = _read_checkpoint(checkpoint)
-    if state is not None and (folder / "model").exists() and _finished(config, state):
+    if state is not None and (folder / "model").exists() and _finished(budget, state):
         write_log(folder, f"already trained: {folder / 'model'}")
         return folder / "model"
     torch.manual_seed(config.seed)
-    model = config.model.build()
+    model = build_model(config.model)
     if config.channels_last:
         # Typed as a module call: only 4-D parameters take the format.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -85,7 +89,7 @@ def train(
         devices=config.devices,
         precision=config.precision,
         max_epochs=-1,
-        gradient_clip_val=config.clip,
+        gradient_clip_val=config.clip or None,
         callbacks=[monitor] if config.ema == 0.0 else [EMAWeightAveraging(decay=config.ema), monitor],
         logger=False,
         enable_checkpointing=False,
@@ -94,7 +98,8 @@ def train(
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
-    feed = FeedModule(store, config.augmentation, config.batch_size, config.seed, config.channels_last)
+    options = config.seed, config.channels_last, config.equivalent_labels
+    feed = FeedModule(store, config.augmentation, config.batch_size, *options)
     # Tails of a sharp density are denormal floats, on which CPUs are two to seven times slower.
     torch.set_flush_denormal(True)
     try:
@@ -114,6 +119,16 @@ def train(
         seconds = budget.elapsed()
         write_log(folder, f"trained {trainer.global_step} steps in {seconds:.0f} s: {folder / 'model'}")
     return folder / "model"
+
+
+def check_categories(config: TrainConfig, store: ImageStore) -> None:
+    """ValueError when the model is told of another number of categories than the data has."""
+    told, names = config.model.categories, store.info.categories
+    if told not in (0, len(names)):
+        raise ValueError(
+            f"data set {store.info.name}: expected {told} categories, which the model is told, got {len(names)} "
+            f"({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}); set --categories {len(names)}, or 0"
+        )
 
 
 def save_model(model: Model, folder: Path, store: ImageStore, config: TrainConfig) -> None:
@@ -153,7 +168,7 @@ def _open_folder(folder: Path, config: TrainConfig) -> None:
     if (folder / "config.json").exists():
         before = read_config(folder)
         record, earlier = config_to_json(config), config_to_json(before)
-        different = [key for key in record if record[key] != earlier.get(key) and key not in ("minutes", "steps")]
+        different = [key for key in record if record[key] != earlier.get(key) and key not in BUDGETS]
         if different:
             raise ValueError(
                 f"{folder}: holds a run with another {', '.join(different)}; "
@@ -178,11 +193,11 @@ def _read_checkpoint(path: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def _finished(config: TrainConfig, state: dict[str, Any]) -> bool:
-    if config.steps is not None:
-        return state["global_step"] >= config.steps
-    assert config.minutes is not None
-    return state["armillary"]["elapsed_s"] >= 60.0 * config.minutes
+def _finished(budget: Budget, state: dict[str, Any]) -> bool:
+    if budget.steps is not None:
+        return state["global_step"] >= budget.steps
+    assert budget.minutes is not None
+    return state["armillary"]["elapsed_s"] >= 60.0 * budget.minutes
 
 
 def _validation_batch(held_out: ImageStore | None, config: TrainConfig) -> Batch | None:

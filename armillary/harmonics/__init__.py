@@ -8,6 +8,7 @@ from armillary.harmonics.correlation import correlate_so3 as correlate_so3
 from armillary.harmonics.derivative import derivative_coeffs as derivative_coeffs
 from armillary.harmonics.derivative import expand_so3 as expand_so3
 from armillary.harmonics.healpix_grid import evaluate_on_so3_grid as evaluate_on_so3_grid
+from armillary.harmonics.heaviest_cells import heaviest_cells as heaviest_cells
 from armillary.harmonics.layout import s2_lmax as s2_lmax
 from armillary.harmonics.layout import s2_size as s2_size
 from armillary.harmonics.layout import so3_lmax as so3_lmax

@@ -28,10 +28,10 @@ def generators(lmax: int) -> tuple[Float[Tensor, "3 orders orders"], ...]:
     """Generators of rotation about x, y, z, (3, 2l+1, 2l+1) for each degree, float64 and antisymmetric.
 
     Example:
-        >>> generators(1)[1][2]
-        tensor([[0., 0., 1.],
-                [0., 0., 0.],
-                [-1., 0., 0.]], dtype=torch.float64)
+        >>> generators(1)[1][2].int()
+        tensor([[ 0,  0,  1],
+                [ 0,  0,  0],
+                [-1,  0,  0]], dtype=torch.int32)
     """
     triples = []
     for degree in range(lmax + 1):

@@ -21,6 +21,7 @@ from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.generator import cross_matrix, generators
 from armillary.harmonics.layout import so3_lmax, so3_size, so3_slice
 from armillary.harmonics.reduced import reduced_series, reduced_values
+from armillary.so3.rotation import require_alike, require_rotations
 
 BLOCK = 2**20  # bytes written together on a CPU: they stay in its cache
 LARGEST_REPEATED = 16  # up to it each entry has its own series in beta, above it they share those of |m|, |n|
@@ -178,6 +179,7 @@ def wigner_D(lmax: int, rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, 
         >>> wigner_D(1, torch.eye(3)).shape
         torch.Size([10])
     """
+    require_rotations(rotation)
     flat = wigner_rows(lmax, rotation.reshape(-1, 3, 3)).T
     return flat.reshape(*rotation.shape[:-2], so3_size(lmax))
 
@@ -206,5 +208,6 @@ def evaluate_so3(coeffs: Float[Tensor, "*batch modes"], rotation: Float[Tensor, 
     """
     lmax = so3_lmax(coeffs.shape[-1])
     weighted = coeffs * degree_weights(lmax, coeffs)
+    require_alike(rotation, coeffs)
     basis = wigner_D(lmax, rotation.to(coeffs.dtype))
     return basis @ weighted if coeffs.ndim == 1 else (basis * weighted).sum(-1)

@@ -208,3 +208,51 @@ def test_evaluation_broadcasts_samples_over_a_batch(generator: torch.Generator) 
 def test_single_precision_is_accurate(lmax: int, special_rotations: Tensor) -> None:
     error = wigner_D(lmax, special_rotations[::3].float()).double() - wigner_D(lmax, special_rotations[::3])
     assert error.isfinite().all() and error.abs().max() < tol(lmax, torch.finfo(torch.float32).eps)
+
+
+# torch.vmap loads code that torch itself calls deprecated.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_second_derivatives_and_transforms_go_through(generator: torch.Generator) -> None:
+    frames = torch.cat([torch.eye(3).double()[None], random_rotations(1, generator=generator, dtype=torch.float64)])
+    coeffs = torch.randn(so3_size(2), generator=generator, dtype=torch.float64)
+    w = torch.full((2, 3), 0.1, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda v: evaluate_so3(coeffs, frames @ exp(v)), (w,), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(lambda v: evaluate_so3(coeffs, frames @ exp(v)), (w,))
+    torch.testing.assert_close(torch.vmap(lambda R: wigner_D(4, R))(frames), wigner_D(4, frames), rtol=0, atol=0)
+    slopes = torch.vmap(torch.func.grad(lambda v, R: evaluate_so3(coeffs, R @ exp(v))))(w.detach(), frames)
+    (expected,) = torch.autograd.grad(evaluate_so3(coeffs, frames @ exp(w)).sum(), w)
+    torch.testing.assert_close(slopes, expected)
+
+
+def test_export_keeps_the_values(generator: torch.Generator) -> None:
+    class Wigner(torch.nn.Module):
+        def forward(self, rotation: Tensor) -> Tensor:
+            return wigner_D(3, rotation)
+
+    R = random_rotations(5, generator=generator)
+    exported = torch.export.export(Wigner(), (R,), strict=False).module()
+    torch.testing.assert_close(exported(R), wigner_D(3, R), rtol=0, atol=tol(3, 1.2e-7))
+
+
+def test_blocks_are_written_in_order(generator: torch.Generator) -> None:
+    R = random_rotations(3000, generator=generator)
+    torch.testing.assert_close(wigner_D(6, R)[::500], wigner_D(6, R[::500]), rtol=0, atol=tol(6, 1.2e-7))
+
+
+def test_tables_made_in_inference_mode_serve_training() -> None:
+    R = torch.eye(3, dtype=torch.float64)
+    with torch.inference_mode():
+        wigner_D(15, R)
+    coeffs = torch.ones(so3_size(15), dtype=torch.float64, requires_grad=True)
+    evaluate_so3(coeffs, R).backward()
+    assert coeffs.grad is not None
+
+
+@pytest.mark.parametrize(
+    "matrix", [2 * torch.eye(3), torch.diag(torch.tensor([1.0, 1, -1])), torch.full((3, 3), math.nan)]
+)
+def test_what_is_no_rotation_is_a_mistake(matrix: Tensor) -> None:
+    with pytest.raises(ValueError, match="expected rotation matrices"):
+        wigner_D(2, matrix)
+    with pytest.raises(ValueError, match="float64"):
+        evaluate_so3(torch.ones(10), torch.eye(3).double())

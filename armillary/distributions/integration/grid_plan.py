@@ -75,22 +75,12 @@ def _divide(
     # Half of the tolerance for the aliasing of three angles, 2 exp(-E) each; half for what is dropped.
     fewest = fewest_azimuths(coeffs, bounds, oversampling**2 * math.log(12 / tolerance))
     blunt = fewest**3 / 2 <= WHOLE
-    for chosen, divide in ((blunt, _divide_blunt), (~blunt, _divide_sharp)):
-        own = chosen.nonzero()[:, 0]
-        if len(own):
-            yield from divide(rows[own], coeffs[own], values[own], bounds.of(own), fewest[own], tolerance)
-
-
-def _divide_blunt(
-    rows: Int[Tensor, " densities"],
-    coeffs: Float[Tensor, "densities modes"],
-    values: Float[Tensor, "densities rings azimuths azimuths"],
-    bounds: Sharpness,
-    fewest: Int[Tensor, " densities"],
-    tolerance: float,
-) -> Iterator[Share]:
-    log_budget = bounds.log_floor + math.log(tolerance / 8)
-    return _group(Share(rows, coeffs, bounds, log_budget, ProductGrid(2), None), _multiple(fewest, STEP), tolerance)
+    whole = Share(rows, coeffs, bounds, bounds.log_floor + math.log(tolerance / 8), ProductGrid(2), None)
+    yield from _group(whole, _multiple(fewest, STEP), blunt, tolerance)
+    if not bool(blunt.all()):
+        own = (~blunt).nonzero()[:, 0]
+        some = values if len(own) == len(rows) else values[own]
+        yield from _divide_sharp(rows[own], coeffs[own], some, bounds.of(own), fewest[own], tolerance)
 
 
 def _divide_sharp(
@@ -105,35 +95,35 @@ def _divide_sharp(
     depth = (fewest / (coarse * WIDEST)).log2().ceil().clamp(min=0).long()
     # A step drops at most a budget before the cut and another by it; the steps are the levels and the nodes.
     log_budget = bounds.log_floor + math.log(tolerance / 4) - (depth + 2).log()
-    alive = survivors(values, bounds, log_budget)
+    blocks = survivors(values, bounds, log_budget).nonzero()
     blocked, whole = _multiple(fewest, coarse * 2**depth), _multiple(fewest, STEP)
-    cost = SEARCH * alive.sum((1, 2, 3)) * (blocked / coarse) ** 3 * KEPT**depth
+    cost = SEARCH * torch.bincount(blocks[:, 0], minlength=len(rows)) * (blocked / coarse) ** 3 * KEPT**depth
     dense = whole**3 / 2 <= cost
-    for chosen, azimuths in ((dense, whole), (~dense, blocked)):
-        own = chosen.nonzero()[:, 0]
-        share = Share(rows[own], coeffs[own], bounds.of(own), log_budget[own], ProductGrid(2), None)
-        yield from _group(share, azimuths[own], tolerance, None if chosen is dense else alive[own])
+    share = Share(rows, coeffs, bounds, log_budget, ProductGrid(2), None)
+    yield from _group(share, whole, dense, tolerance)
+    yield from _group(share._replace(blocks=blocks), blocked, ~dense, tolerance)
 
 
 def _group(
-    share: Share,
-    azimuths: Int[Tensor, " densities"],
-    tolerance: float,
-    alive: Bool[Tensor, "densities rings azimuths azimuths"] | None = None,
+    share: Share, azimuths: Int[Tensor, " densities"], chosen: Bool[Tensor, " densities"], tolerance: float
 ) -> Iterator[Share]:
-    """Those of the same grid and precision together."""
+    """The chosen densities, those of the same grid and precision together."""
     rounding = ROUNDING * torch.finfo(torch.float32).eps * (1 + share.bounds.size)
     double = (share.coeffs.dtype == torch.float64) | (rounding > tolerance)
     key = 2 * azimuths + double
-    for group in key.unique().tolist():
-        own = (key == group).nonzero()[:, 0]
+    for group in key[chosen].unique().tolist():
+        members = chosen & (key == group)
+        own, blocks = members.nonzero()[:, 0], share.blocks
+        if blocks is not None:
+            blocks = blocks[members[blocks[:, 0]]]
+            blocks = torch.cat([(members.cumsum(0) - 1)[blocks[:, :1]], blocks[:, 1:]], 1)
         yield Share(
             share.rows[own],
             share.coeffs[own].to(torch.float64 if group % 2 else torch.float32),
             share.bounds.of(own),
             share.log_budget[own],
             ProductGrid(group // 2),
-            None if alive is None else alive[own].nonzero(),
+            blocks,
         )
 
 

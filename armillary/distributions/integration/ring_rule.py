@@ -32,6 +32,7 @@ class RingRule(NamedTuple):
         return self.weighted.shape[0] * self.weighted.shape[2] * self.second.shape[1]
 
 
+@torch.no_grad()
 def log_mean_exp(
     coeffs: Float[Tensor, "batch modes"], rule: RingRule, excluded: Excluded | None = None
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch modes"]]:
@@ -45,9 +46,12 @@ def log_mean_exp(
     spectra = rule.rings.spectra(coeffs)
     count = max(1, NODES // rule.nodes)
     highest, sums = [], []
+    # One buffer for all parts: fresh memory costs more than the product that fills it.
+    buffer = spectra.new_empty(count, *rule.weighted.shape[::2], rule.second.shape[1])
     for start in range(0, len(spectra), count):
         part = slice(start, start + count)
-        values = (rule.first @ spectra[part]) @ rule.second
+        rows = rule.first @ spectra[part]
+        values = torch.matmul(rows, rule.second, out=buffer[: len(rows)])
         if excluded is not None:
             values.masked_fill_(excluded(part), -torch.inf)
         top = values.amax((1, 2, 3), keepdim=True)

@@ -18,18 +18,15 @@ CUTS = 64  # tried depths of the cut, equal parts of the depth that is always en
 CHUNK = 8192  # blocks evaluated together: bounds the memory, not the result
 
 
-def survivors(
-    values: Float[Tensor, "densities rings azimuths azimuths"],
-    bounds: Sharpness,
-    log_budget: Float[Tensor, " densities"],
-) -> Bool[Tensor, "densities rings azimuths azimuths"]:
-    """Blocks, given f at their centres, whose ceilings reach the budget: all others together stay within it.
+def least_heights(
+    bounds: Sharpness, radius: Float[Tensor, " rings"], log_budget: Float[Tensor, " densities"]
+) -> Float[Tensor, "densities rings"]:
+    """The f at the centre of a block from which its ceiling reaches the budget.
 
-    The volumes of all blocks sum to 1, so the budget bounds what is dropped.
+    Lower blocks can all be dropped: their volumes sum to at most 1, so their masses to less than the budget.
     """
-    reach = block_geometry(values.shape[-1], values.device)[0] * (bounds.curvature[:, None] / 2).sqrt()
-    depth = (reach + (bounds.ceiling - log_budget).clamp(min=0).sqrt()[:, None]).square()
-    return values >= (bounds.ceiling[:, None] - depth).to(values.dtype)[:, :, None, None]
+    reach = radius * (bounds.curvature[:, None] / 2).sqrt()
+    return bounds.ceiling[:, None] - (reach + (bounds.ceiling - log_budget).clamp(min=0).sqrt()[:, None]).square()
 
 
 def worth(
@@ -58,13 +55,13 @@ def halve_blocks(
     angle = (torch.arange(azimuths, dtype=series.dtype, device=series.device) + 0.5) * (2 * math.pi / azimuths)
     basis = fourier_basis(series.shape[-1] // 2, angle)
     bases = Bases(basis[: azimuths // 2], basis)
-    height = torch.cat([gather_blocks(part, bases, 2, 2).values(series) for part in blocks.split(CHUNK)])
-    owner, *angles = (axis.repeat_interleave(8) for axis in blocks.unbind(1))
-    inside = torch.arange(8, device=series.device).repeat(len(blocks))
-    ring, alpha, gamma = (2 * axis + inside // step % 2 for axis, step in zip(angles, (4, 2, 1), strict=True))
     radius, log_volume = block_geometry(azimuths, series.device)
-    bounds = bounds.with_values(height.flatten(), radius[ring], owner)
-    kept = worth(
-        bounds.ceilings(height.flatten(), radius[ring], owner), log_volume[ring], owner, bounds.summit, log_budget
-    )
-    return sort_blocks(torch.stack([owner, ring, alpha, gamma], 1)[kept], azimuths), bounds
+    least = least_heights(bounds, radius, log_budget).to(series).unflatten(1, (-1, 2))[blocks[:, 0], blocks[:, 1]]
+    height = torch.cat([gather_blocks(part, bases, 2, 2).values(series) for part in blocks.split(CHUNK)])
+    chosen = (height >= least[:, :, None, None]).nonzero(as_tuple=True)
+    height, children = height[chosen], 2 * blocks[chosen[0]]
+    children = torch.stack([children[:, 0] // 2, *(children[:, axis] + chosen[axis] for axis in (1, 2, 3))], 1)
+    owner, ring = children[:, 0], children[:, 1]
+    bounds = bounds.with_values(height, radius[ring], owner)
+    kept = worth(bounds.ceilings(height, radius[ring], owner), log_volume[ring], owner, bounds.summit, log_budget)
+    return sort_blocks(children[kept], azimuths), bounds

@@ -13,10 +13,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from armillary.distributions.integration.block_search import halve_blocks, survivors
+from armillary.distributions.integration.block_search import halve_blocks, least_heights, worth
 from armillary.distributions.integration.block_values import Blocks, Series
 from armillary.distributions.integration.product_grid import ProductGrid
-from armillary.distributions.integration.sharpness import Sharpness, coarse_grid, fewest_azimuths, measure, sharpen
+from armillary.distributions.integration.sharpness import (
+    Sharpness,
+    block_geometry,
+    coarse_grid,
+    fewest_azimuths,
+    measure,
+    sharpen,
+)
 from armillary.distributions.integration.torus import torus_series
 from armillary.harmonics.layout import so3_lmax
 
@@ -95,12 +102,17 @@ def _divide_sharp(
     depth = (fewest / (coarse * WIDEST)).log2().ceil().clamp(min=0).long()
     # A step drops at most a budget before the cut and another by it; the steps are the levels and the nodes.
     log_budget = bounds.log_floor + math.log(tolerance / 4) - (depth + 2).log()
-    blocks = survivors(values, bounds, log_budget).nonzero()
+    radius, log_volume = block_geometry(coarse, values.device)
+    blocks = (values >= least_heights(bounds, radius, log_budget).to(values)[:, :, None, None]).nonzero()
     blocked, whole = _multiple(fewest, coarse * 2**depth), _multiple(fewest, STEP)
     cost = SEARCH * torch.bincount(blocks[:, 0], minlength=len(rows)) * (blocked / coarse) ** 3 * KEPT**depth
     dense = whole**3 / 2 <= cost
     share = Share(rows, coeffs, bounds, log_budget, ProductGrid(2), None)
     yield from _group(share, whole, dense, tolerance)
+    owner, ring, alpha, gamma = blocks[~dense[blocks[:, 0]]].unbind(1)
+    ceiling = bounds.ceilings(values[owner, ring, alpha, gamma], radius[ring], owner)
+    kept = worth(ceiling, log_volume[ring], owner, bounds.summit, log_budget)
+    blocks = torch.stack([owner, ring, alpha, gamma], 1)[kept]
     yield from _group(share._replace(blocks=blocks), blocked, ~dense, tolerance)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from armillary.data.camera import intrinsics_from_focal, pixel_rays
 from armillary.data.sample import DatasetInfo, Reader, Sample
-from armillary.data.virtual_camera import VirtualCamera, aim, aim_at_pixel, aim_at_sphere, covering_cone
+from armillary.data.virtual_camera import VirtualCamera, aim, aim_at_box, aim_at_pixel, aim_at_sphere, covering_cone
 
 # Views looked at per category: the centre's error falls with their square root, decoding time grows with them.
 _VIEWS_PER_CATEGORY = 150
@@ -57,11 +57,13 @@ def known_intrinsics(sample: Sample) -> Float[Tensor, "3 3"]:
 def frame(sample: Sample, info: DatasetInfo, size: int, margin: float) -> VirtualCamera:
     """The virtual camera (a batch of one) that frames a sample's object with a margin.
 
-    It aims at the category's bounding sphere where that, the translation and the intrinsics are known; else at the
-    mask; else it shows the whole picture. `margin` is half the crop's width over the object's outline, or over half
-    the picture's longer side.
+    It aims at the sample's box where it has one; else at the category's bounding sphere where that, the translation
+    and the intrinsics are known; else at the mask; else it shows the whole picture. `margin` is half the crop's width
+    over the object's outline, over the box, or over half the picture's longer side.
     """
     intrinsics = known_intrinsics(sample)
+    if sample.box is not None:
+        return aim_at_box(sample.box[None], intrinsics[None], size, margin)
     sphere_known = info.centres is not None and info.radii is not None and bool(info.radii[sample.category] > 0)
     if sphere_known and sample.translation is not None and sample.intrinsics is not None:
         assert info.centres is not None and info.radii is not None

@@ -13,6 +13,7 @@ Nothing here has parameters or needs gradients; every function takes a batch and
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from jaxtyping import Float, Shaped
@@ -153,6 +154,63 @@ def aim_at_pixel(
         tensor([1., 1., 1.])
     """
     return aim(pixel_rays(pixel[:, None], intrinsics)[:, 0], focal, size)
+
+
+def aim_at_box(
+    box: Float[Tensor, "batch 4"],
+    intrinsics: Float[Tensor, "batch 3 3"],
+    size: int,
+    margin: float = 1.0,
+    turn: Float[Tensor, " batch"] | None = None,
+) -> VirtualCamera:
+    r"""Virtual cameras on the axis of the smallest cone about a box's corners, in the smallest square that holds them.
+
+    After the turn about the axis the corners are at :math:`(x_i, y_i, 1)`; the picture's half width is `margin` times
+    the largest of all :math:`|x_i|, |y_i|`.
+
+    Args:
+        box: left, top, right, bottom in the real cameras' pictures, pixels.
+        intrinsics: of the real cameras.
+        size: of the picture, pixels.
+        margin: 1 makes a corner touch the picture's side.
+        turn: angle by which the picture is turned about its centre, radians.
+
+    Example:
+        >>> K = square_intrinsics(torch.tensor([100.0]), 65)
+        >>> camera = aim_at_box(torch.tensor([[22.0, 12.0, 42.0, 52.0]]), K, 64)
+        >>> camera.rotation[0].diagonal(), camera.intrinsics[0, 0, 0]
+        (tensor([1., 1., 1.]), tensor(160.))
+    """
+    corners = box[:, [0, 1, 0, 3, 2, 1, 2, 3]].unflatten(1, (4, 2))
+    rays = pixel_rays(corners, intrinsics)
+    rotation = rotation_to_axis(smallest_cone(rays))
+    if turn is not None:
+        rotation = rotation_z(turn) @ rotation
+    seen = rays @ rotation.mT
+    half_width = (seen[..., :2] / seen[..., 2:]).abs().amax((1, 2))
+    return VirtualCamera(rotation, square_intrinsics(size / 2 / (margin * half_width), size), size)
+
+
+def smallest_cone(rays: Float[Tensor, "batch rays 3"]) -> Float[Tensor, "batch 3"]:
+    """Axes of the smallest cones that hold all of a few rays, exactly.
+
+    Two or three rays on its surface determine it, so that one of their cones is the one; of those, the one whose
+    farthest ray is nearest. Work grows with the cube of the number of rays; `covering_cone` takes thousands.
+
+    Example:
+        >>> smallest_cone(torch.tensor([[[0.6, 0.0, 0.8], [-0.6, 0.0, 0.8], [0.0, 0.1, 1.0]]]))
+        tensor([[0., 0., 1.]])
+    """
+    unit = functional.normalize(rays, dim=-1)
+    pairs = torch.tensor([*combinations(range(rays.shape[1]), 2)], device=rays.device).reshape(-1, 2)
+    triples = torch.tensor([*combinations(range(rays.shape[1]), 3)], device=rays.device).reshape(-1, 3)
+    first, second, third = (unit[:, triples[:, place]] for place in range(3))
+    # Equally far from three rays: the normal of the plane through their tips, on the side where they are.
+    normal = torch.linalg.cross(second - first, third - first)
+    normal = normal * (normal * unit.mean(1, keepdim=True)).sum(-1, keepdim=True).sign()
+    axes = functional.normalize(torch.cat([unit[:, pairs].sum(2), normal], 1), dim=-1)
+    farthest = (axes @ unit.mT).amin(-1)
+    return axes.take_along_dim(farthest.argmax(1)[:, None, None], 1)[:, 0]
 
 
 def covering_cone(rays: Float[Tensor, "points 3"]) -> tuple[Float[Tensor, "3"], float]:

@@ -137,8 +137,8 @@ def test_entropy_grows_with_noise_to_that_of_uniform(name: str) -> None:
 
 
 def test_a_sharp_peak_diffuses_to_the_heat_kernel() -> None:
-    sigma = 15 * DEGREE
-    after = diffuse(MatrixFisher.isotropic(CENTRES[0], sigma=0.2 * DEGREE), sigma, lmax=6)
+    sigma, before = 15 * DEGREE, 1 * DEGREE
+    after = diffuse(MatrixFisher.isotropic(CENTRES[0], sigma=before), math.sqrt(sigma**2 - before**2), lmax=6)
     angle = torch.linspace(0, 3 * sigma, 7, dtype=torch.float64)
     R = CENTRES[0] @ exp(angle[:, None] * torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64))
     exact = evaluate_so3(heat_kernel(sigma, 40), R @ CENTRES[0].mT).log()

@@ -178,7 +178,7 @@ def aim_at_box(
     Example:
         >>> K = square_intrinsics(torch.tensor([100.0]), 65)
         >>> camera = aim_at_box(torch.tensor([[22.0, 12.0, 42.0, 52.0]]), K, 64)
-        >>> camera.rotation[0].diagonal(), camera.intrinsics[0, 0, 0]
+        >>> camera.rotation[0].diagonal(), camera.intrinsics[0, 0, 0].round()
         (tensor([1., 1., 1.]), tensor(160.))
     """
     corners = box[:, [0, 1, 0, 3, 2, 1, 2, 3]].unflatten(1, (4, 2))

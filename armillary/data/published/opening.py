@@ -6,6 +6,8 @@ from pathlib import Path
 from armillary.data.published.modelnet10 import is_modelnet10_lmdb, is_modelnet10_npz, modelnet10_parts
 from armillary.data.published.modelnet10_lmdb import Modelnet10Lmdb
 from armillary.data.published.modelnet10_npz import Modelnet10Npz
+from armillary.data.published.pascal3d import SPLITS, Pascal3d, pascal3d_folder
+from armillary.data.published.render_for_cnn import FOLDER, SYNSETS, Mixture, RenderForCnn
 from armillary.data.published.symsol import SHAPE_SETS, Symsol, symsol_parts, symsol_tree
 from armillary.data.sample import Reader
 
@@ -17,7 +19,7 @@ def published_splits(path: Path) -> Openers:
 
     Empty if the path holds none that is known.
     """
-    for find in (_modelnet10, _symsol):
+    for find in (_modelnet10, _symsol, _pascal3d):
         found = find(path)
         if found:
             return found
@@ -44,5 +46,24 @@ def _symsol(path: Path) -> Openers:
         f"{prefix}{part}": opener(part, shapes)
         for prefix, shapes in SHAPE_SETS.items()
         for part in symsol_parts(tree)
-        if any(tree.has(f"{part}/images/{shape}_00000.png") for shape in shapes)
+        if not prefix or any(tree.has(f"{part}/images/{shape}_00000.png") for shape in shapes)
     }
+
+
+def _pascal3d(path: Path) -> Openers:
+    """PASCAL3D+ and, beside it or alone, RenderForCNN."""
+
+    def opener(split: str) -> Callable[[], Reader]:
+        return lambda: Pascal3d(path, split)
+
+    if not path.is_dir():
+        return {}
+    found: Openers = {split: opener(split) for split in SPLITS} if pascal3d_folder(path) else {}
+    if any((path / synset).is_dir() for synset in SYNSETS):
+        return {"": lambda: RenderForCnn(path)}
+    synthetic = path / FOLDER
+    if synthetic.is_dir():
+        found["synthetic"] = lambda: RenderForCnn(synthetic)
+        if "train" in found:
+            found["train-synthetic"] = lambda: Mixture(Pascal3d(path, "train"), RenderForCnn(synthetic))
+    return found

@@ -1,20 +1,24 @@
 r"""Adaptive cubature: the integral of any density on SO(3), from its values alone.
 
 The octree of ``so3.cubes`` is refined where the mass is. Each cell has a tensor Gauss-Legendre rule of a few nodes; its
-error is taken to be the larger of
+error is taken to be the largest of
 
 * the difference to the integral of exp of the *interpolated* log density, which is exact for Gaussian peaks however
-  narrow, so that a cell knows from a few nodes that it is too coarse for what it sees, and
-* its share of what its parent's integral changed by when that was split, over 16.
+  narrow, so that a cell knows from a few nodes that it is too coarse for what it sees;
+* its share of what its parent's integral changed by when that was split, over 16; and
+* what may hide between its nodes if they rose above what the parent's interpolation foretold.
 
 The cells with the largest errors are split until the errors add up to the tolerance. Three things make the nodes see
 narrow peaks and ridges: ascents (``peak_search``) whose ends are refined until the nodes near them are as high, hints
 that are climbed from, and a rule that a cell is no more than twice as wide as one beside it from which mass may run
 into it, so that a ridge, once found, is followed to its end.
 
-A smooth peak takes about 10,000 nodes for 1e-4, however narrow; a cusp (Laplace-like, :math:`e^{-\theta/s}` or
-:math:`1/\theta`) a few times as many, because cells are graded towards it. What no node, no ascent and no hint sees is
-not integrated: f is a black box, and the error is an estimate, not a bound.
+Evaluations for a tolerance of 1e-2, 1e-3 and 1e-4: isotropic peaks of 20 degrees 8,800, 9,100 and 13,400, of 2 degrees
+11,400, 14,600 and 23,400, of 0.1 degrees 13,200, 16,200 and 24,600; cusps :math:`e^{-\theta/s}`, s = 0.5 degrees,
+15,000, 20,000 and 33,000, because cells are graded towards them. Cells are cubes, so a needle (deviations of 1, 5 and
+20 degrees) takes 320,000. The level-5 grid of Implicit-PDF has 2,359,296 rotations.
+
+What no node, no ascent and no hint sees is not integrated: f is a black box, the error is an estimate and not a bound.
 """
 
 import math
@@ -129,7 +133,7 @@ class AdaptiveTree:
             if bool(which.any()):
                 leaves = self._split(evaluate, leaves, which)
             elif bool((expected > total).any()):
-                expected = total
+                expected = torch.full_like(total, -torch.inf)
             else:
                 return leaves
 

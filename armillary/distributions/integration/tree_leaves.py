@@ -1,6 +1,7 @@
 """The cells that part SO(3) for each of several densities, and what their nodes tell of the density in them."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,6 +13,9 @@ from armillary.so3.cubes import BITS, Cells, cube_codes, cube_coordinates, cube_
 
 FINE = 6  # points an axis for the integral of the interpolated log density
 MARGIN = 1.25  # a cell also looks after peaks outside of it by an eighth of its width
+MOST = 20.0  # nats by which a cell may be more than it seems
+EMPTY = -1e12  # nats: where a density is zero
+HIDDEN = 0.5  # part of what a parent did not foretell that its children may still hide; 1/8 for smooth densities
 INHERITED = 1 / 16  # part of the error of a cell that its children may have; 1/64 for smooth densities and order 3
 
 
@@ -27,6 +31,15 @@ def log_sum(
     highest = values.detach().new_full((densities,), -torch.inf).scatter_reduce(0, owner, values.detach(), "amax")
     highest = highest.clamp(min=torch.finfo(values.dtype).min)
     return values.new_zeros(densities).index_add(0, owner, (values - highest[owner]).exp()).log() + highest
+
+
+@lru_cache(maxsize=8)
+def _foretell(order: int, device: torch.device) -> Float[Tensor, "children nodes"]:
+    """Interpolates from the nodes of a cell to those of its eight children."""
+    node = line(order, device)[0]
+    halves = torch.stack([lagrange(order, (node + side) / 2) for side in (-1.0, 1.0)])
+    weights = torch.einsum("iax,jby,kcz->ijkabcxyz", halves, halves, halves)
+    return weights.reshape(8 * order**3, order**3)
 
 
 @dataclass(frozen=True)
@@ -76,13 +89,20 @@ class Leaves:
         higher = torch.maximum(total, parents.log_integral)
         change = ((total - higher).exp() - (parents.log_integral - higher).exp()).abs() * INHERITED
         inherited = (change.log() + higher - total)[:, None] + each
+        # Where the children's nodes are higher than their parent foretold, there may be more between them.
+        told = parents.height @ _foretell(self.order, self.height.device).T
+        rise = (children.height.reshape(len(parents), -1) - told).amax(-1)
+        empty = parents.height.amin(-1) < parents.height.amax(-1) + EMPTY
+        rise = torch.where(empty, 0.0, rise)
+        hidden = (HIDDEN * (rise - SURPRISE)).clamp(0, MOST).expm1().log()[:, None] + each
+        doubt = torch.maximum(inherited, hidden).flatten()
         rest = self[~which]
         joined = Leaves(
             torch.cat([rest.owner, children.owner]),
             join_cells([rest.cells, children.cells]),
             torch.cat([rest.height, children.height]),
             torch.cat([rest.log_integral, children.log_integral]),
-            torch.cat([rest.log_error, torch.maximum(children.log_error, inherited.flatten())]),
+            torch.cat([rest.log_error, torch.maximum(children.log_error, doubt)]),
             torch.cat([rest.unseen, children.unseen]),
         )
         return joined[joined.owner.argsort(stable=True)]
@@ -118,11 +138,13 @@ def study(owner: Int[Tensor, " cells"], cells: Cells, height: Float[Tensor, "cel
     unit, weight = cube(order, height.device)
     log_density = cube_density(cells.points(unit)).log() + height
     highest = log_density.amax(-1)
-    relative = (log_density - highest[:, None]).clamp(min=-1e4)
+    relative = (log_density - highest[:, None]).clamp(min=EMPTY)
     integral = relative.clamp(min=-80).exp() @ weight
     along = lagrange(order, line(FINE, height.device)[0])
     finer = torch.einsum("ia,jb,kc->ijkabc", along, along, along).reshape(FINE**3, -1)
-    fine = (relative @ finer.T).clamp(-80, 80).exp() @ cube(FINE, height.device)[1]
+    fine = (relative @ finer.T).clamp(-80, MOST).exp() @ cube(FINE, height.device)[1]
+    # Half empty cells foretell nothing.
+    fine = torch.where(relative.amin(-1) > EMPTY, fine, 0.0)
     size = highest + 3 * cells.half.log()
     unseen = torch.zeros_like(owner, dtype=torch.bool)
     return Leaves(owner, cells, height, integral.log() + size, (integral - fine).abs().log() + size, unseen)

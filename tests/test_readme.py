@@ -83,7 +83,7 @@ def test_the_readme_names_every_layer_and_every_command() -> None:
     root = Path(__file__).parents[1]
     layers = {path.name for path in (root / "armillary").iterdir() if (path / "__init__.py").is_file()}
     assert layers <= {*re.findall(r"^  (\w+)/ ", README, re.MULTILINE)}
-    assert {*COMMANDS} <= {*re.findall(r"^armillary (\w+)", README, re.MULTILINE)}
+    assert {*COMMANDS} <= {*re.findall(r"^armillary ([\w-]+)", README, re.MULTILINE)}
 
 
 def test_the_links_of_the_readme_lead_somewhere() -> None:

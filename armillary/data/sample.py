@@ -200,7 +200,7 @@ def valid_rotations(matrices: np.ndarray | Tensor, names: Sequence[str], source:
         >>> valid_rotations(torch.eye(3)[None] * 1.1, ["0007.png"], "poses.npz")
         Traceback (most recent call last):
         ...
-        ValueError: poses.npz: sample 0 (0007.png): matrix is no rotation, defect 0.331; expected R^T R = I and \
+        ValueError: poses.npz: sample 0 (0007.png): matrix is no rotation, defect 0.21; expected R^T R = I and \
 determinant 1 within 0.001; divide out the scale
     """
     matrix = torch.as_tensor(np.asarray(matrices, dtype=np.float64))

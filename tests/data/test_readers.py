@@ -67,7 +67,7 @@ def test_a_matrix_that_is_no_rotation_is_named_with_its_defect(write_miniature: 
     arrays = dict(np.load(path))
     arrays["R"][3] *= 1.02
     np.savez(path, **arrays)
-    with pytest.raises(ValueError, match=r"sample 3 \(shot 3.png\): matrix is no rotation, defect 0.0612.*divide out"):
+    with pytest.raises(ValueError, match=r"sample 3 \(shot 3.png\): matrix is no rotation, defect 0.0404.*divide out"):
         open_dataset(path)
 
 

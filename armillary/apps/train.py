@@ -13,8 +13,12 @@ from armillary.apps.lookup import Lookup
 from armillary.apps.machine import check_output, flush_denormals, use_threads
 from armillary.apps.parse import parse
 from armillary.data import ImageStore, Reader
-from armillary.training import TrainConfig, config_to_json, recipe, recipe_names, train
+from armillary.models import HarmonicRegressionConfig
+from armillary.training import TrainConfig, config_to_json, named_recipe, recipe_names, train
 from armillary.training.feed import hold_out
+from armillary.training.original_recipes import ORIGINAL, Recipe
+from armillary.training.run import BUDGETS
+from armillary.training.selection import Selection
 
 RECIPE_TABLE = "\n".join(f"  {name:<23}{purpose}" for name, purpose in recipe_names().items())
 
@@ -28,7 +32,8 @@ class TrainCommand:
         out: The run folder; one that holds an unfinished run of the same options is taken up where it stopped.
         recipe: Named settings from the table above; the options below start from its values. By default "photos" up to
             3,000 pictures and "mesh" beyond.
-        split: Part of the data set to train on; by default "train" where it has parts.
+        split: Part of the data set to train on; by default the recipe's, "train" where it has parts.
+        tell_category: Tell the model each view's category, as an input beside the picture.
         val_data: A second data set for the validation loss, instead of views held out of the first.
         threads: Processor threads; by default one for each core.
         stop_after: Stop after so many steps although the budget is not used up; the same command takes up the run.
@@ -40,6 +45,7 @@ class TrainCommand:
     out: Path
     recipe: str | None = None
     split: str | None = None
+    tell_category: bool = False
     val_data: str | None = None
     threads: int | None = None
     stop_after: int | None = None
@@ -54,27 +60,36 @@ and the whole configuration. The same command again takes up an interrupted run.
 
 recipes:
 {RECIPE_TABLE}
+  NAME{ORIGINAL}          the last seven as published: y as pole, cross entropy on a grid, SGD (docs/original.md)
 
 examples:
   armillary train --data photos.npz --minutes 15 --out run
   armillary train --data rendered --recipe mesh --lmax 8 --out run
   armillary train --data rendered --recipe debug --out try
+  armillary train --data ModelNet10-SO3 --recipe modelnet10-limited --out run
+  armillary train --data symsol_dataset.zip --recipe symsol1-10000 --out run
 """
 
 
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command; ``started`` is when the budget began to be used."""
-    command = _parse(arguments, "mesh")
-    reader = open_split(command.data, command.split, ("train",))
+    recipe = named_recipe(_named_recipe(arguments) or "mesh")
+    command = _parse(arguments, recipe)
+    reader = open_split(command.data, command.split, recipe.splits)
     if command.recipe is None:
-        command = _parse(arguments, "photos" if len(reader) <= 3000 else "mesh")
+        command = _parse(arguments, named_recipe("photos" if len(reader) <= 3000 else "mesh"))
+    reader = _selected(reader, command.config)
     config = dataclasses.replace(command.config, source=str(command.data))
+    if command.tell_category:
+        config = told(config, len(reader.info.categories))
     if command.dry_run:
         print(json.dumps(config_to_json(config), indent=2))
         return
     check_output(command.out)
     if command.stop_after is not None and command.stop_after < 1:
         raise ValueError(f"expected --stop-after 1 or more, got {command.stop_after}; leave it out to use the budget")
+    if recipe.published:
+        print(f"published for {command.recipe}: {recipe.published}")
     flush_denormals()
     use_threads(command.threads)
     store, held_out = _stores(command, config, reader)
@@ -84,19 +99,36 @@ def main(arguments: Sequence[str], started: float) -> None:
         print(f"the model is in {folder}; next: armillary evaluate {command.out} --data DATA --out DIR")
 
 
-def _parse(arguments: Sequence[str], default_recipe: str) -> TrainCommand:
-    config = recipe(_named_recipe(arguments) or default_recipe)
+def told(config: TrainConfig, categories: int) -> TrainConfig:
+    """The configuration of a model that is told which of so many categories it sees.
+
+    Example:
+        >>> told(TrainConfig(), 10).model.categories
+        10
+    """
+    model = dataclasses.replace(config.model, categories=0)
+    if isinstance(model, HarmonicRegressionConfig) and not model.hidden:
+        model = dataclasses.replace(model, hidden=512)
+    return dataclasses.replace(config, model=dataclasses.replace(model, categories=categories))
+
+
+def _selected(reader: Reader, config: TrainConfig) -> Reader:
+    return Selection(reader, config.objects, config.views) if config.objects or config.views else reader
+
+
+def _parse(arguments: Sequence[str], recipe: Recipe) -> TrainCommand:
+    config = recipe.config
     if "--size" in arguments:
         raise ValueError("unknown option --size; the pictures' size is the model's, --image-size")
     # The recipe's values as the defaults of the options.
     settings = ("config", tyro.conf.OmitArgPrefixes[TrainConfig], field(default=config))
     kind = dataclasses.make_dataclass("TrainCommand", [settings], bases=(TrainCommand,), frozen=True)
     command = parse(kind, arguments, "armillary train", DESCRIPTION)
-    if "--steps" in arguments and "--minutes" not in arguments:
+    given = [name for name in BUDGETS if any(w == f"--{name}" or w.startswith(f"--{name}=") for w in arguments)]
+    if given:
         # An option given replaces the recipe's budget, in whatever unit that is.
-        return dataclasses.replace(command, config=dataclasses.replace(command.config, minutes=None))
-    if "--minutes" in arguments and "--steps" not in arguments:
-        return dataclasses.replace(command, config=dataclasses.replace(command.config, steps=None))
+        others = {name: None for name in BUDGETS if name not in given}
+        return dataclasses.replace(command, config=dataclasses.replace(command.config, **others))
     return command
 
 
@@ -110,8 +142,9 @@ def _named_recipe(arguments: Sequence[str]) -> str | None:
 
 
 def _stores(command: TrainCommand, config: TrainConfig, reader: Reader) -> tuple[ImageStore, ImageStore | None]:
-    store = ImageStore.from_reader(reader, config.store_size)
+    store = ImageStore.from_reader(reader, config.store_size, config.margin)
     if command.val_data is None:
         return hold_out(store, config.validation, config.seed)
     second = open_split(command.val_data, None, ("val", "validation", "test"))
+    second = _selected(second, dataclasses.replace(config, views=None))
     return store, ImageStore.from_reader(second, config.store_size, store.margin, store.info)

@@ -1,11 +1,17 @@
-"""Named configurations: one table, one line of purpose each. Budgets are defaults that a command's option replaces."""
+"""Named configurations: one table, one line of purpose each. Budgets are defaults that a command's option replaces.
+
+Those named like the data sets of the original Image2Sphere are in `original_recipes`; each has a variant
+``NAME-original`` that does as published.
+"""
 
 import difflib
 import math
+import re
 
 from armillary.data import Augmentation
 from armillary.models import HarmonicRegressionConfig, Image2SphereConfig
 from armillary.training.config import TrainConfig
+from armillary.training.original_recipes import MOST_VIEWS, NAMED, ORIGINAL, SYMSOL, Recipe, original_recipe
 
 RECIPES: dict[str, tuple[str, TrainConfig]] = {
     "demo": (
@@ -73,13 +79,38 @@ def recipe(name: str) -> TrainConfig:
         ...
         ValueError: unknown recipe fotos; did you mean photos?
     """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.5)
-        end = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(RECIPES)}"
+    return named_recipe(name).config
+
+
+def named_recipe(name: str) -> Recipe:
+    """The recipe of a name, with its purpose and the published figure it stands against.
+
+    Example:
+        >>> named_recipe("modelnet10").published
+        'Acc@15 0.721 (its released checkpoint, README of github.com/dmklee/image2sphere)'
+    """
+    if name in RECIPES:
+        purpose, config = RECIPES[name]
+        return Recipe(purpose, config)
+    found = original_recipe(name)
+    if found is None:
+        known = recipe_names()
+        # A number of views is no reason to call two names unlike.
+        asked = re.sub(r"\d{2,}", str(MOST_VIEWS), _translated(name.removesuffix(ORIGINAL)))
+        near = difflib.get_close_matches(asked, known, n=1, cutoff=0.5)
+        end = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
         raise ValueError(f"unknown recipe {name}; {end}")
-    return RECIPES[name][1]
+    return found
+
+
+def _translated(name: str) -> str:
+    """symsolI-N to symsolIIII-N, as the original counts, are in the order of our table."""
+    counted = re.fullmatch(r"symsol(I{1,4})(-.*)", name)
+    return [*SYMSOL][len(counted[1]) - 1] + counted[2] if counted else name
 
 
 def recipe_names() -> dict[str, str]:
-    """Each recipe's name and what it is for."""
-    return {name: purpose for name, (purpose, _) in RECIPES.items()}
+    """Each recipe's name and what it is for; SYMSOL's stand for those of any number of views."""
+    original = [*NAMED, *(f"{family}-{MOST_VIEWS}" for family in SYMSOL)]
+    ours = {name: purpose for name, (purpose, _) in RECIPES.items()}
+    return ours | {name: named_recipe(name).purpose for name in original}

@@ -23,7 +23,8 @@ class ImplicitDistribution(SurveyedDistribution):
     of the batch are integrated together, each at its own nodes.
 
     ``log_prob`` is differentiable in the rotation and in all that E depends on; for the latter E is evaluated again,
-    with gradients, at the nodes that carry the mass.
+    with gradients, at the nodes that carry the mass. The nodes are found once: make the distribution anew when what E
+    depends on has changed, as a model's forward pass does. Training needs no more than ``AdaptiveTree(1e-2)``.
 
     Args:
         energy: E.

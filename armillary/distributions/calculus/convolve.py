@@ -28,6 +28,7 @@ from armillary.distributions.families.mixture import Mixture
 from armillary.distributions.families.uniform import Uniform
 from armillary.harmonics.derivative import downward_curvature
 from armillary.harmonics.layout import split_degrees
+from armillary.so3.rotation import nearest_rotation
 
 DEFAULT_LMAX = 6  # where no density tells one: as HarmonicHead
 
@@ -54,8 +55,9 @@ def convolve(first: SO3Distribution, second: SO3Distribution, lmax: int | None =
         tensor(True)
     """
     shape = torch.broadcast_shapes(first.batch_shape, second.batch_shape)
-    if isinstance(first, Uniform) or isinstance(second, Uniform):
-        return Uniform(shape, dtype=first.mean.dtype, device=first.mean.device)
+    for density in (first, second):
+        if isinstance(density, Uniform):
+            return density.expand(shape)
     F, G = fisher_matrix(first), fisher_matrix(second)
     if lmax is None and F is not None and G is not None:
         return MatrixFisher.from_expectation(MatrixFisher(F).expectation @ MatrixFisher(G).expectation)
@@ -64,8 +66,8 @@ def convolve(first: SO3Distribution, second: SO3Distribution, lmax: int | None =
     starts = [
         _blunted(turn, spread)
         for turn, spread in (
-            (second.rotate(first.mean), _variance(ours)),
-            (turn_object(first, second.mean), _variance(theirs)),
+            (second.rotate(_mean(ours)), _variance(ours)),
+            (turn_object(first, _mean(theirs)), _variance(theirs)),
         )
     ]
     found = [pad_degrees(start, degree).expand(*shape, -1) for start in starts if start is not None]
@@ -128,6 +130,13 @@ def _result_lmax(lmax: int | None, *densities: SO3Distribution) -> int:
         return lmax
     harmonic = [density.coeffs for density in densities if isinstance(density, HarmonicDistribution)]
     return common_lmax(*harmonic) if harmonic else DEFAULT_LMAX
+
+
+def _mean(moments: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch 3 3"]:
+    """The rotation nearest to the expected matrix; any where that is zero."""
+    # Degree 1 is the matrix in the order (y, z, x).
+    first = split_degrees(moments[..., :10])[1][..., [2, 0, 1], :][..., [2, 0, 1]]
+    return nearest_rotation(first + 1e-9 * torch.eye(3).to(first))
 
 
 def _variance(moments: Float[Tensor, "*batch modes"]) -> Float[Tensor, "*batch"]:

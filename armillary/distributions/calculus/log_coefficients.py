@@ -101,8 +101,8 @@ def as_mixture(density: SO3Distribution) -> Mixture | None:
     """A density as a mixture of one, a mixture as itself; None for families that ``with_batch_shape`` does not know."""
     if isinstance(density, Mixture):
         return density
-    group = with_batch_shape(density, torch.Size((*density.batch_shape, 1)))
-    return None if group is None else Mixture(density.mean.new_ones(*density.batch_shape, 1), group)
+    group, coeffs = with_batch_shape(density, torch.Size((*density.batch_shape, 1))), log_coefficients(density)
+    return None if group is None or coeffs is None else Mixture(coeffs.new_ones(*density.batch_shape, 1), group)
 
 
 def weighted_groups(mixture: Mixture) -> list[tuple[Tensor, SO3Distribution]]:

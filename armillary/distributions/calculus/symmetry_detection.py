@@ -50,7 +50,8 @@ def detect_symmetry(density: SO3Distribution, lmax: int = 10, threshold: float =
     """The largest group of turns of the object that leave its density nearly unchanged.
 
     A batch is taken for views of one object, its autocorrelations averaged; uniform views have no say. Turns about one
-    axis are told apart up to ``C_lmax``; finer ones, and any that the blur of the density has levelled, are ``C_inf``.
+    axis are told apart up to ``C_lmax`` and, where peaks are sigma wide, up to ``n sigma = 1.8`` radians (C_7 at 15
+    degrees); finer ones have no ripple left and are ``C_inf``.
 
     Args:
         density: Of any family. The moments are its own, so ``lmax`` may be larger than that of its log-coefficients.

@@ -111,7 +111,8 @@ def test_the_original_begins_as_it_does(monkeypatch):
     assert not model.head.log_scale.requires_grad
 
 
-def test_a_model_is_trained_and_evaluated_with_the_category_told(tmp_path):
+def test_a_model_is_trained_and_evaluated_with_the_category_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("armillary.apps.assessment.SHOWN", 1)
     data, run = tmp_path / "data", tmp_path / "run"
     render = ["render", "tetX", "cone", "--out", str(data), "--scene.size", "48", "--backend", "torch"]
     assert main([*render, "--views", "8"]) == 0

@@ -8,7 +8,14 @@ from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, HarmonicDistribution
 from armillary.distributions.integration.grid_plan import plan
-from armillary.distributions.integration.sharpness import MARGIN, coarse_grid, largest_curvature, measure, sharpen
+from armillary.distributions.integration.sharpness import (
+    MARGIN,
+    coarse_grid,
+    largest_curvature,
+    measure,
+    sharpen,
+    strip_growth,
+)
 from armillary.distributions.integration.torus import torus_adjoint, torus_series
 from armillary.harmonics import (
     SO3Transform,
@@ -149,14 +156,29 @@ def test_bounds_hold(generator: torch.Generator) -> None:
 
 @pytest.mark.parametrize("lmax", [1, 2, 4, 6])
 def test_the_margin_of_the_curvature_covers_what_lies_between_its_nodes(lmax: int, generator: torch.Generator) -> None:
-    centres = random_rotations(16, generator=generator, dtype=torch.float64)
+    centres = random_rotations(6, generator=generator, dtype=torch.float64)
     D = wigner_D(lmax, centres)
-    random = torch.randn(16, so3_size(lmax), generator=generator, dtype=torch.float64)
+    random = torch.randn(6, so3_size(lmax), generator=generator, dtype=torch.float64)
     coeffs = torch.cat([D * degree_weights(lmax, D), random])
     fine = SO3Transform(lmax, rings=4 * lmax + 6, azimuths=8 * lmax + 12, dtype=torch.float64)
     entries = fine.synthesis(derivative_coeffs(coeffs)[:, 4:]).flatten(2).mT
     curvature = -torch.linalg.eigvalsh(entries[..., [0, 3, 4, 3, 1, 5, 4, 5, 2]].unflatten(-1, (3, 3)))[..., 0].amin(-1)
     assert (curvature < MARGIN * largest_curvature(coeffs)).all()
+
+
+@pytest.mark.parametrize("lmax", [1, 2, 4, 6])
+def test_the_margin_of_the_growth_covers_what_lies_between_its_nodes(lmax: int, generator: torch.Generator) -> None:
+    centres = random_rotations(16, generator=generator, dtype=torch.float64)
+    D = wigner_D(lmax, centres)
+    random = torch.randn(16, so3_size(lmax), generator=generator, dtype=torch.float64)
+    coeffs = torch.cat([D * degree_weights(lmax, D), random])
+    # Re f(x + i eta) multiplies the cosine and sine of each order by cosh(order eta).
+    strip, orders = torch.full((32,), 1.5 / lmax, dtype=torch.float64), torch.arange(-lmax, lmax + 1).abs()
+    basis = fourier_basis(lmax, torch.linspace(0, 2 * math.pi, 10 * lmax + 1, dtype=torch.float64))
+    half, series, gain = basis[: 5 * lmax + 1], torus_series(coeffs), (orders * strip[0]).cosh() - 1
+    along = [series * gain[:, None, None], series * gain[:, None], series * gain]
+    most = [torch.einsum("bkmn,pk,qm,rn->bpqr", grown, half, basis, basis).amax((1, 2, 3)) for grown in along]
+    assert (torch.stack(most).amax(0) < MARGIN * strip_growth(coeffs, strip)).all()
 
 
 @pytest.mark.parametrize("lmax", [0, 1, 3])

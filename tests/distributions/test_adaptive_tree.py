@@ -124,6 +124,15 @@ def test_float32_energies_are_integrated_to_their_rounding() -> None:
     assert (survey.cloud.log_integral() - log_fisher(torch.tensor(z))).abs().max() < 1e-3
 
 
+def test_rounding_is_not_refined_away() -> None:
+    # At 0.1 degrees float32 rounds the energy to 0.05 nats: no number of nodes reaches the tolerance, few are tried.
+    z = 1 / (0.1 * DEGREE) ** 2
+    centres = CENTRES.float()
+    survey = AdaptiveTree().survey(lambda rows, R: z / 2 * ((R.float() * centres[rows]).sum((-2, -1)) - 3), 6)
+    assert survey.evaluations / 6 < 200_000
+    assert (survey.cloud.log_integral() - log_fisher(torch.tensor(z))).abs().max() < 0.2
+
+
 def test_a_budget_that_does_not_suffice_is_admitted() -> None:
     z = 1 / DEGREE**2
     survey = AdaptiveTree(1e-6, budget=10_000).survey(lambda rows, R: z * (cosine(rows, R) - 1), 1)

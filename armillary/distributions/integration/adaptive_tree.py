@@ -37,6 +37,7 @@ from armillary.so3.cubes import DEEPEST, Cells, all_cells, cube_density, cube_ro
 CHUNK = 65536  # nodes evaluated together: bounds the memory, not the result
 STAGE = 0.1  # part of the error that a stage leaves: cells are judged again when the mass is better known
 BORDER = 0.1  # part of the tolerance that may run over a border unseen
+NOISY = 16.0  # times the rounding of f: cells whose nodes differ by less know no more
 NEGLIGIBLE = 1e-3  # part of the tolerance that is nothing
 
 
@@ -117,12 +118,13 @@ class AdaptiveTree:
             leaves = self._split(counted, leaves, torch.ones_like(leaves.unseen))
         grid = leaves.height.reshape(densities, -1)
         peaks = search_peaks(counted, grid, self.order, self.depth, starts, counted.resolution)
-        leaves = self._refine(counted, leaves, peaks)
+        noise = torch.where(grid > -1e290, grid.abs(), 0.0).amax(-1) * counted.resolution
+        leaves = self._refine(counted, leaves, peaks, noise)
         total = log_sum(leaves.log_integral, leaves.owner, densities)
         error = (log_sum(leaves.log_error, leaves.owner, densities) - total).exp()
         return Survey(self._cloud(leaves, total), error, peaks, counted.evaluations)
 
-    def _refine(self, evaluate: _Counted, leaves: Leaves, peaks: Peaks) -> Leaves:
+    def _refine(self, evaluate: _Counted, leaves: Leaves, peaks: Peaks, noise: Float[Tensor, " densities"]) -> Leaves:
         # The mass is taken to be no less than that of the best peak, until the cells have seen that peak.
         expected, densities = peaks.log_mass.amax(-1), len(peaks.height)
         while True:
@@ -130,6 +132,9 @@ class AdaptiveTree:
             scale = torch.maximum(total, expected)
             leaves = mark_unseen(leaves, peaks, scale + math.log(NEGLIGIBLE * self.tolerance))
             which = self._choose(leaves, scale)
+            # Splitting does not make rounding errors smaller.
+            spread = leaves.height.amax(-1) - leaves.height.amin(-1)
+            which &= leaves.unseen | (spread >= NOISY * noise[leaves.owner])
             if bool(which.any()):
                 leaves = self._split(evaluate, leaves, which)
             elif bool((expected > total).any()):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from armillary.data.bop.reader import BopReader, bop_scenes
 from armillary.data.photos import PosedNpzReader, colmap_model_folder, read_colmap, read_nerf, read_pose_csv
-from armillary.data.published import published_splits
+from armillary.data.published import OnFault, published_splits
 from armillary.data.sample import Reader
 
 _FORMATS = (
@@ -24,12 +24,14 @@ _FORMATS = (
 )
 
 
-def open_dataset(path_or_name: str | Path, split: str | None = None) -> Reader:
+def open_dataset(path_or_name: str | Path, split: str | None = None, on_fault: OnFault = "skip") -> Reader:
     """The reader for what a file or folder holds.
 
     Args:
         path_or_name: of a file or folder.
         split: needed if and only if the data set has several.
+        on_fault: what to do about faulty samples of a published data set: leave them out with one note that counts and
+            names them, or refuse it.
 
     Example:
         >>> open_dataset("no/such/folder")
@@ -40,13 +42,13 @@ def open_dataset(path_or_name: str | Path, split: str | None = None) -> Reader:
     path = Path(path_or_name)
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a data set, got no such file or folder; {_nearest(path)}")
-    splits = _splits(path)
+    splits = _splits(path, on_fault)
     if split is None and len(splits) == 1:
         split = next(iter(splits))
     if not splits:
         if split is not None:
             raise ValueError(f"{path}: expected splits, got a data set without any; leave the split '{split}' out")
-        return _opener(path)()
+        return _opener(path, on_fault)()
     if split is None:
         raise ValueError(f"{path}: expected one split, got {', '.join(splits)}; name one of them")
     if split not in splits:
@@ -63,24 +65,27 @@ def dataset_splits(path: str | Path) -> tuple[str, ...]:
         >>> dataset_splits("no/such/folder")
         ()
     """
-    return tuple(_splits(Path(path)))
+    return tuple(_splits(Path(path), "skip"))
 
 
-def _splits(path: Path) -> dict[str, Callable[[], Reader]]:
+def _splits(path: Path, on_fault: OnFault) -> dict[str, Callable[[], Reader]]:
     """What opens each split; empty for a path that is one split itself."""
-    published = published_splits(path)
+    published = published_splits(path, on_fault)
     if published:
         return {} if "" in published else published
     if not path.is_dir() or _recognised(path):
         return {}
-    nerf = {file.stem.removeprefix("transforms_"): _opener(file) for file in sorted(path.glob("transforms_*.json"))}
+    nerf = {
+        file.stem.removeprefix("transforms_"): _opener(file, on_fault)
+        for file in sorted(path.glob("transforms_*.json"))
+    }
     children = (child for child in sorted(path.iterdir()) if child.is_dir() and _recognised(child))
-    return nerf or {child.name: _opener(child) for child in children}
+    return nerf or {child.name: _opener(child, on_fault) for child in children}
 
 
-def _opener(path: Path) -> Callable[[], Reader]:
+def _opener(path: Path, on_fault: OnFault) -> Callable[[], Reader]:
     """What opens a path that is one split."""
-    return lambda: _open_single(path)
+    return lambda: _open_single(path, on_fault)
 
 
 def _recognised(path: Path) -> bool:
@@ -95,8 +100,8 @@ def _recognised(path: Path) -> bool:
     )
 
 
-def _open_single(path: Path) -> Reader:
-    published = published_splits(path)
+def _open_single(path: Path, on_fault: OnFault) -> Reader:
+    published = published_splits(path, on_fault)
     if "" in published:
         return published[""]()
     if path.is_dir():
@@ -108,7 +113,7 @@ def _open_single(path: Path) -> Reader:
             return read_colmap(path)
         files = [*path.glob("*.csv"), *path.glob("*.npz")]
         if len(files) == 1:
-            return _open_single(files[0])
+            return _open_single(files[0], on_fault)
         found = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
         raise ValueError(f"{path}: expected {_FORMATS}, got {found}; see docs/data.md for the layouts")
     suffix = path.suffix.lower()

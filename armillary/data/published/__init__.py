@@ -1,7 +1,10 @@
 """Published data sets in the files their authors distribute: one reader per data set."""
 
+from .catalogue import CATALOGUE as CATALOGUE
 from .fault import Faults as Faults
 from .fault import OnFault as OnFault
+from .inventory import Part as Part
+from .inventory import take_inventory as take_inventory
 from .modelnet10 import seen_rotations as seen_rotations
 from .modelnet10_conversion import convert_modelnet10 as convert_modelnet10
 from .modelnet10_lmdb import Modelnet10Lmdb as Modelnet10Lmdb

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from armillary.data.published.fault import OnFault
 from armillary.data.published.modelnet10 import is_modelnet10_lmdb, is_modelnet10_npz, modelnet10_parts
 from armillary.data.published.modelnet10_lmdb import Modelnet10Lmdb
 from armillary.data.published.modelnet10_npz import Modelnet10Npz
@@ -14,30 +15,34 @@ from armillary.data.sample import Reader
 Openers = dict[str, Callable[[], Reader]]
 
 
-def published_splits(path: Path) -> Openers:
+def published_splits(path: Path, on_fault: OnFault = "skip") -> Openers:
     """What opens each split of a published data set, and under the name "" a path that is one split itself.
 
     Empty if the path holds none that is known.
+
+    Args:
+        path: a file or folder.
+        on_fault: what opening does about faulty samples: leave them out with one note, or refuse the data set.
     """
     for find in (_modelnet10, _symsol, _pascal3d):
-        found = find(path)
+        found = find(path, on_fault)
         if found:
             return found
     return {}
 
 
-def _modelnet10(path: Path) -> Openers:
+def _modelnet10(path: Path, on_fault: OnFault) -> Openers:
     def opener(part: Path) -> Callable[[], Reader]:
-        return lambda: Modelnet10Lmdb(part) if part.is_dir() else Modelnet10Npz(part)
+        return lambda: Modelnet10Lmdb(part, on_fault) if part.is_dir() else Modelnet10Npz(part, on_fault)
 
     if is_modelnet10_lmdb(path) or (path.suffix == ".npz" and is_modelnet10_npz(path)):
         return {"": opener(path)}
     return {split: opener(part) for split, part in modelnet10_parts(path).items()} if path.is_dir() else {}
 
 
-def _symsol(path: Path) -> Openers:
+def _symsol(path: Path, on_fault: OnFault) -> Openers:
     def opener(part: str, shapes: tuple[str, ...]) -> Callable[[], Reader]:
-        return lambda: Symsol(path, part, shapes)
+        return lambda: Symsol(path, part, shapes, on_fault=on_fault)
 
     tree = symsol_tree(path)
     if tree is None:
@@ -50,20 +55,22 @@ def _symsol(path: Path) -> Openers:
     }
 
 
-def _pascal3d(path: Path) -> Openers:
+def _pascal3d(path: Path, on_fault: OnFault) -> Openers:
     """PASCAL3D+ and, beside it or alone, RenderForCNN."""
 
     def opener(split: str) -> Callable[[], Reader]:
-        return lambda: Pascal3d(path, split)
+        return lambda: Pascal3d(path, split, on_fault=on_fault)
 
     if not path.is_dir():
         return {}
     found: Openers = {split: opener(split) for split in SPLITS} if pascal3d_folder(path) else {}
     if any((path / synset).is_dir() for synset in SYNSETS):
-        return {"": lambda: RenderForCnn(path)}
+        return {"": lambda: RenderForCnn(path, on_fault)}
     synthetic = path / FOLDER
     if synthetic.is_dir():
-        found["synthetic"] = lambda: RenderForCnn(synthetic)
+        found["synthetic"] = lambda: RenderForCnn(synthetic, on_fault)
         if "train" in found:
-            found["train-synthetic"] = lambda: Mixture(Pascal3d(path, "train"), RenderForCnn(synthetic))
+            found["train-synthetic"] = lambda: Mixture(
+                Pascal3d(path, "train", on_fault=on_fault), RenderForCnn(synthetic, on_fault)
+            )
     return found

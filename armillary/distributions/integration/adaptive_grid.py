@@ -132,19 +132,20 @@ def _whole_clouds(share: Share, tolerance: float) -> Iterator[Cloud]:
 
 
 def _block_cloud(share: Share) -> Iterator[Cloud]:
-    blocks, width, series, _ = find_blocks(share)
+    blocks, width, series, bounds = find_blocks(share)
+    log_budget = bounds.log_floor + share.log_share
     bases = share.grid.bases(share.lmax, series.dtype, series.device)
     owners, nodes, heights = [], [], []
     for part in blocks.split(max(1, NODES // width**3)):
         values = gather_blocks(part, bases, width, width).values(series)
-        chosen = (values >= share.log_budget.to(values)[part[:, 0], None, None, None]).nonzero(as_tuple=True)
+        chosen = (values >= log_budget.to(values)[part[:, 0], None, None, None]).nonzero(as_tuple=True)
         block, *inside = chosen
         place = (axis[block] * width + offset for axis, offset in zip(part[:, 1:].unbind(1), inside, strict=True))
         owners.append(part[block, 0])
         nodes.append(share.grid.index(*place))
         heights.append(values[chosen])
     everyone = torch.arange(len(share.rows), device=share.rows.device)
-    yield _cloud(share, everyone, torch.cat(owners), torch.cat(nodes), torch.cat(heights), share.log_budget)
+    yield _cloud(share, everyone, torch.cat(owners), torch.cat(nodes), torch.cat(heights), log_budget)
 
 
 def _cloud(

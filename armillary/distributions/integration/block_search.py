@@ -48,20 +48,29 @@ def worth(
 
 
 def halve_blocks(
-    blocks: Blocks, series: Series, bounds: Sharpness, azimuths: int, log_budget: Float[Tensor, " densities"]
+    blocks: Blocks, series: Series, bounds: Sharpness, azimuths: int, log_share: Float[Tensor, " densities"]
 ) -> tuple[Blocks, Sharpness]:
-    """The children that matter of blocks with ``azimuths`` along each angle, and bounds as much closer as they tell."""
+    """The children that matter of blocks with ``azimuths`` along each angle, and bounds as much closer as they tell.
+
+    ``log_share`` is the log of the part of the mass that may be dropped.
+    """
     azimuths *= 2
     angle = (torch.arange(azimuths, dtype=series.dtype, device=series.device) + 0.5) * (2 * math.pi / azimuths)
     basis = fourier_basis(series.shape[-1] // 2, angle)
     bases = Bases(basis[: azimuths // 2], basis)
     radius, log_volume = block_geometry(azimuths, series.device)
-    least = least_heights(bounds, radius, log_budget).to(series).unflatten(1, (-1, 2))[blocks[:, 0], blocks[:, 1]]
+    least = (
+        least_heights(bounds, radius, bounds.log_floor + log_share)
+        .to(series)
+        .unflatten(1, (-1, 2))[blocks[:, 0], blocks[:, 1]]
+    )
     height = torch.cat([gather_blocks(part, bases, 2, 2).values(series) for part in blocks.split(CHUNK)])
     chosen = (height >= least[:, :, None, None]).nonzero(as_tuple=True)
     height, children = height[chosen], 2 * blocks[chosen[0]]
     children = torch.stack([children[:, 0] // 2, *(children[:, axis] + chosen[axis] for axis in (1, 2, 3))], 1)
     owner, ring = children[:, 0], children[:, 1]
     bounds = bounds.with_values(height, radius[ring], owner)
+    # The children have shown higher ground, hence more mass: the budget has grown.
+    log_budget = bounds.log_floor + log_share
     kept = worth(bounds.ceilings(height, radius[ring], owner), log_volume[ring], owner, bounds.summit, log_budget)
     return sort_blocks(children[kept], azimuths), bounds

@@ -43,7 +43,7 @@ class Share(NamedTuple):
         rows: Which of the batch.
         coeffs: In the precision that they need.
         bounds: How sharp they are.
-        log_budget: Log of the mass that each step may drop.
+        log_share: Log of the part of the mass that each step may drop.
         grid: What to integrate on.
         blocks: Those of the coarse grid that matter; None where the whole grid does.
     """
@@ -51,7 +51,7 @@ class Share(NamedTuple):
     rows: Int[Tensor, " densities"]
     coeffs: Float[Tensor, "densities modes"]
     bounds: Sharpness
-    log_budget: Float[Tensor, " densities"]
+    log_share: Float[Tensor, " densities"]
     grid: ProductGrid
     blocks: Blocks | None
 
@@ -82,7 +82,8 @@ def _divide(
     # Half of the tolerance for the aliasing of three angles, 2 exp(-E) each; half for what is dropped.
     fewest = fewest_azimuths(coeffs, bounds, oversampling**2 * math.log(12 / tolerance))
     blunt = fewest**3 / 2 <= WHOLE
-    whole = Share(rows, coeffs, bounds, bounds.log_floor + math.log(tolerance / 8), ProductGrid(2), None)
+    log_share = torch.full_like(bounds.log_floor, math.log(tolerance / 8))
+    whole = Share(rows, coeffs, bounds, log_share, ProductGrid(2), None)
     yield from _group(whole, _multiple(fewest, STEP), blunt, tolerance)
     if not bool(blunt.all()):
         own = (~blunt).nonzero()[:, 0]
@@ -101,13 +102,14 @@ def _divide_sharp(
     bounds, coarse = sharpen(bounds, coeffs, values), values.shape[-1]
     depth = (fewest / (coarse * WIDEST)).log2().ceil().clamp(min=0).long()
     # A step drops at most a budget before the cut and another by it; the steps are the levels and the nodes.
-    log_budget = bounds.log_floor + math.log(tolerance / 4) - (depth + 2).log()
+    log_share = math.log(tolerance / 4) - (depth + 2).double().log()
+    log_budget = bounds.log_floor + log_share
     radius, log_volume = block_geometry(coarse, values.device)
     blocks = (values >= least_heights(bounds, radius, log_budget).to(values)[:, :, None, None]).nonzero()
     blocked, whole = _multiple(fewest, coarse * 2**depth), _multiple(fewest, STEP)
     cost = SEARCH * torch.bincount(blocks[:, 0], minlength=len(rows)) * (blocked / coarse) ** 3 * KEPT**depth
     dense = whole**3 / 2 <= cost
-    share = Share(rows, coeffs, bounds, log_budget, ProductGrid(2), None)
+    share = Share(rows, coeffs, bounds, log_share, ProductGrid(2), None)
     yield from _group(share, whole, dense, tolerance)
     owner, ring, alpha, gamma = blocks[~dense[blocks[:, 0]]].unbind(1)
     ceiling = bounds.ceilings(values[owner, ring, alpha, gamma], radius[ring], owner)
@@ -133,7 +135,7 @@ def _group(
             share.rows[own],
             share.coeffs[own].to(torch.float64 if group % 2 else torch.float32),
             share.bounds.of(own),
-            share.log_budget[own],
+            share.log_share[own],
             ProductGrid(group // 2),
             blocks,
         )
@@ -149,6 +151,6 @@ def find_blocks(share: Share) -> tuple[Blocks, int, Series, Sharpness]:
     blocks, bounds, series = share.blocks, share.bounds, torus_series(share.coeffs)
     azimuths = coarse_grid(share.lmax, torch.float32, series.device).azimuths
     while share.grid.azimuths > azimuths * WIDEST:
-        blocks, bounds = halve_blocks(blocks, series, bounds, azimuths, share.log_budget)
+        blocks, bounds = halve_blocks(blocks, series, bounds, azimuths, share.log_share)
         azimuths *= 2
     return blocks, share.grid.azimuths // azimuths, series, bounds

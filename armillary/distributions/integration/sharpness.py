@@ -72,9 +72,11 @@ class Sharpness(NamedTuple):
         """Closer bounds, from the heights of points within whose radii the maxima lie."""
         bulge = height + self.curvature[owner] * radius.square() / 2
         nothing = torch.full_like(self.ceiling, -torch.inf)
+        summit = self.summit.scatter_reduce(0, owner, height.double(), "amax")
         return self._replace(
-            summit=self.summit.scatter_reduce(0, owner, height.double(), "amax"),
+            summit=summit,
             ceiling=torch.minimum(self.ceiling, nothing.scatter_reduce(0, owner, bulge, "amax")),
+            log_floor=torch.maximum(self.log_floor, _log_peak_mass(summit, self.curvature)),
         )
 
 
@@ -118,9 +120,15 @@ def sharpen(
     slack = ROUNDING * torch.finfo(values.dtype).eps * bounds.size
     bulge = (values.amax((2, 3)) + curvature[:, None] * radius.square() / 2).amax(1) + slack
     ceiling, bottom = torch.minimum(bulge, bounds.ceiling), bounds.ceiling - 2 * bounds.amplitude
-    # Half of the integral in the tangent space, for its curvature.
-    peak = bounds.summit + 1.5 * (2 * math.pi / curvature.clamp(min=1)).log() - math.log(16 * math.pi**2)
-    return Sharpness(bounds.summit, ceiling, (ceiling - bottom) / 2, curvature, torch.maximum(peak, bounds.log_floor))
+    log_floor = torch.maximum(_log_peak_mass(bounds.summit, curvature), bounds.log_floor)
+    return Sharpness(bounds.summit, ceiling, (ceiling - bottom) / 2, curvature, log_floor)
+
+
+def _log_peak_mass(
+    summit: Float[Tensor, " densities"], curvature: Float[Tensor, " densities"]
+) -> Float[Tensor, " densities"]:
+    """What a peak of a height and a curvature holds at least: half of the integral in the tangent space."""
+    return summit + 1.5 * (2 * math.pi / curvature.clamp(min=1)).log() - math.log(16 * math.pi**2)
 
 
 def fewest_azimuths(

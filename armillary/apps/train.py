@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from jaxtyping import Int
+from torch import Tensor
 
 from armillary.apps.dataset import open_split
 from armillary.apps.lookup import Lookup
@@ -15,7 +17,7 @@ from armillary.apps.parse import parse
 from armillary.data import ImageStore, Reader
 from armillary.models import HarmonicRegressionConfig
 from armillary.training import TrainConfig, config_to_json, named_recipe, recipe_names, train
-from armillary.training.feed import hold_out
+from armillary.training.feed import hold_out, hold_out_places
 from armillary.training.original_recipes import ORIGINAL, Recipe
 from armillary.training.run import BUDGETS
 from armillary.training.selection import Selection
@@ -34,6 +36,8 @@ class TrainCommand:
             3,000 pictures and "mesh" beyond.
         split: Part of the data set to train on; by default the recipe's, "train" where it has parts.
         tell_category: Tell the model each view's category, as an input beside the picture.
+        store: Keep the crops in this folder and map them from there: for data larger than memory, and to begin at once
+            when trained on again.
         val_data: A second data set for the validation loss, instead of views held out of the first.
         threads: Processor threads; by default one for each core.
         stop_after: Stop after so many steps although the budget is not used up; the same command takes up the run.
@@ -46,6 +50,7 @@ class TrainCommand:
     recipe: str | None = None
     split: str | None = None
     tell_category: bool = False
+    store: Path | None = None
     val_data: str | None = None
     threads: int | None = None
     stop_after: int | None = None
@@ -92,8 +97,8 @@ def main(arguments: Sequence[str], started: float) -> None:
         print(f"published for {command.recipe}: {recipe.published}")
     flush_denormals()
     use_threads(command.threads)
-    store, held_out = _stores(command, config, reader)
-    folder = train(config, command.out, store, held_out, started=started, stop_after=command.stop_after)
+    store, held_out, among = _stores(command, config, reader)
+    folder = train(config, command.out, store, held_out, started, command.stop_after, among)
     if (folder / "model.safetensors").exists():
         Lookup.from_store(store, config.model.image_size).save(command.out / "lookup.npz")
         print(f"the model is in {folder}; next: armillary evaluate {command.out} --data DATA --out DIR")
@@ -141,10 +146,31 @@ def _named_recipe(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _stores(command: TrainCommand, config: TrainConfig, reader: Reader) -> tuple[ImageStore, ImageStore | None]:
-    store = ImageStore.from_reader(reader, config.store_size, config.margin)
-    if command.val_data is None:
-        return hold_out(store, config.validation, config.seed)
-    second = open_split(command.val_data, None, ("val", "validation", "test"))
-    second = _selected(second, dataclasses.replace(config, views=None))
-    return store, ImageStore.from_reader(second, config.store_size, store.margin, store.info)
+def _stores(
+    command: TrainCommand, config: TrainConfig, reader: Reader
+) -> tuple[ImageStore, ImageStore | None, Int[Tensor, " places"] | None]:
+    """The crops, those for validation, and which of the former to train on (None: all)."""
+    store = _store(command.store, config, reader)
+    if command.val_data is not None:
+        second = open_split(command.val_data, None, ("val", "validation", "test"))
+        second = _selected(second, dataclasses.replace(config, views=None))
+        return store, ImageStore.from_reader(second, config.store_size, store.margin, store.info), None
+    if command.store is None:
+        return *hold_out(store, config.validation, config.seed), None
+    # Taking a part of a store copies it to memory: of the larger part, only the places.
+    training, held_out = hold_out_places(len(store), config.validation, config.seed)
+    return store, store[held_out] if len(held_out) else None, training
+
+
+def _store(folder: Path | None, config: TrainConfig, reader: Reader) -> ImageStore:
+    if folder is None or not (folder / "info.json").exists():
+        return ImageStore.from_reader(reader, config.store_size, config.margin, folder=folder)
+    store = ImageStore.load(folder)
+    there = (len(store), store.size, store.margin, store.info.name, store.info.categories)
+    if there != (len(reader), config.store_size, config.margin, reader.info.name, reader.info.categories):
+        raise ValueError(
+            f"{folder}: expected {len(reader)} crops of {reader.info.name}, {config.store_size} px, margin "
+            f"{config.margin:g}, got {len(store)} of {store.info.name}, {store.size} px, margin {store.margin:g}; "
+            "name another --store"
+        )
+    return store

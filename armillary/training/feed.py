@@ -20,7 +20,7 @@ class Feed:
     """An endless iterable of augmented batches, from ``first_step`` on.
 
     Args:
-        store: the crops; moved to ``device`` at once when that is not the CPU.
+        store: the crops; moved to ``device`` at once where they fill less than half of its free memory.
         augmentation: one random view per sample.
         batch_size: samples per step and process.
         seed: of order and augmentation.
@@ -29,6 +29,7 @@ class Feed:
         device: where batches are made.
         channels_last: memory format of the images.
         equivalent_labels: take a random label of those that the object's symmetry makes equivalent.
+        among: places in the store of the samples to draw; all of them by default.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Feed:
         device: torch.device | str = "cpu",
         channels_last: bool = False,
         equivalent_labels: bool = False,
+        among: Int[Tensor, " places"] | None = None,
     ) -> None:
-        device = torch.device(device)
-        self.store = store if device.type == "cpu" else store.to(device)
+        self.device = torch.device(device)
+        self.store = store.to(self.device) if fits(store, self.device) else store
+        self.among = torch.arange(len(store)) if among is None else among
         self.augmentation = augmentation
         self.batch_size = batch_size
         self.seed = seed
@@ -64,9 +67,8 @@ class Feed:
 
     def batch(self, step: int) -> Batch:
         """The batch of one step."""
-        device = self.store.images.device
-        generator = torch.Generator(device).manual_seed(_mix(self.seed, step * self.world_size + self.rank))
-        chosen = self.store[self.indices(step).to(device)]
+        generator = torch.Generator(self.device).manual_seed(_mix(self.seed, step * self.world_size + self.rank))
+        chosen = self.store[self.indices(step).to(self.store.images.device)].to(self.device)
         if self.equivalent_labels:
             symmetries = chosen.info.symmetries
             labels = random_equivalents(chosen.rotations, chosen.category, symmetries, generator)
@@ -75,17 +77,17 @@ class Feed:
         return replace(batch, images=batch.images.contiguous(memory_format=self.format))
 
     def indices(self, step: int) -> Int[Tensor, " batch"]:
-        """Which samples a step sees: one shuffled pass over the store after another, cut into batches."""
+        """Which samples a step sees: one shuffled pass over them after another, cut into batches."""
         first = (step * self.world_size + self.rank) * self.batch_size
         positions = torch.arange(first, first + self.batch_size)
-        epochs, places = positions // len(self.store), positions % len(self.store)
+        epochs, places = positions // len(self.among), positions % len(self.among)
         parts = [self._permutation(epoch)[places[epochs == epoch]] for epoch in epochs.unique().tolist()]
-        return torch.cat(parts)
+        return self.among[torch.cat(parts)]
 
     def _permutation(self, epoch: int) -> Int[Tensor, " samples"]:
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(_mix(self.seed + 1, epoch))
-            self._order = (epoch, torch.randperm(len(self.store), generator=generator))
+            self._order = (epoch, torch.randperm(len(self.among), generator=generator))
         return self._order[1]
 
 
@@ -99,6 +101,7 @@ class FeedModule(LightningDataModule):
         seed: of order and augmentation.
         channels_last: memory format of the images.
         equivalent_labels: take random labels among the equivalent ones.
+        among: places in the store to draw from; all by default.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class FeedModule(LightningDataModule):
         seed: int,
         channels_last: bool,
         equivalent_labels: bool = False,
+        among: Int[Tensor, " places"] | None = None,
     ) -> None:
         super().__init__()
         self.store = store
@@ -117,6 +121,7 @@ class FeedModule(LightningDataModule):
         self.seed = seed
         self.channels_last = channels_last
         self.equivalent_labels = equivalent_labels
+        self.among = among
 
     def train_dataloader(self) -> Feed:
         """The feed of this process."""
@@ -133,6 +138,7 @@ class FeedModule(LightningDataModule):
             device=trainer.strategy.root_device,
             channels_last=self.channels_last,
             equivalent_labels=self.equivalent_labels,
+            among=self.among,
         )
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -146,11 +152,31 @@ def hold_out(store: ImageStore, fraction: float, seed: int) -> tuple[ImageStore,
     Views are held out at random. Neighbouring frames of a video are nearly the same view, so for videos name a second
     data set instead.
     """
-    count = round(len(store) * fraction)
-    if count == 0:
+    training, held_out = hold_out_places(len(store), fraction, seed)
+    if len(held_out) == 0:
         return store, None
-    order = torch.randperm(len(store), generator=torch.Generator().manual_seed(seed))
-    return store[order[count:].sort().values], store[order[:count].sort().values]
+    return store[training], store[held_out]
+
+
+def hold_out_places(
+    count: int, fraction: float, seed: int
+) -> tuple[Int[Tensor, " training"], Int[Tensor, " held_out"]]:
+    """Places of the samples to train on and of those held out, each in order.
+
+    Example:
+        >>> [len(part) for part in hold_out_places(20, 0.25, seed=0)]
+        [15, 5]
+    """
+    held = round(count * fraction)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return order[held:].sort().values, order[:held].sort().values
+
+
+def fits(store: ImageStore, device: torch.device) -> bool:
+    """Whether a GPU has room for a store and as much again; there, crops need not cross the bus at each step."""
+    if device.type != "cuda":
+        return device.type != "cpu"
+    return 2 * store.images.nbytes < torch.cuda.mem_get_info(device)[0]
 
 
 def _mix(seed: int, number: int) -> int:

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from tqdm import tqdm
 
 import armillary
@@ -46,6 +48,7 @@ def train(
     held_out: ImageStore | None = None,
     started: float | None = None,
     stop_after: int | None = None,
+    among: Int[Tensor, " places"] | None = None,
 ) -> Path:
     """Train a model, or take up a run where it stopped; returns the folder of the trained model.
 
@@ -56,6 +59,7 @@ def train(
         held_out: views for the validation loss.
         started: `time.perf_counter()` at which the budget began to be used, by default now.
         stop_after: stop after so many steps although the budget is not used up.
+        among: places in the store of the views to train on; all of them by default.
     """
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import EMAWeightAveraging
@@ -66,7 +70,8 @@ def train(
     from armillary.training.monitor import Monitor
 
     check_categories(config, store)
-    budget = config.budget(len(store))
+    views = len(store) if among is None else len(among)
+    budget = config.budget(views)
     budget.started = budget.started if started is None else started
     _open_folder(folder, config)
     checkpoint = folder / "checkpoint.ckpt"
@@ -80,7 +85,7 @@ def train(
         # Typed as a module call: only 4-D parameters take the format.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     parameters = sum(p.numel() for p in model.parameters())
-    write_log(folder, f"{'training' if state is None else 'resuming'}: {len(store)} views, {parameters:,} parameters")
+    write_log(folder, f"{'training' if state is None else 'resuming'}: {views} views, {parameters:,} parameters")
     module = DensityModule(model, config, budget)
     monitor = Monitor(folder, budget, config.log_every, _validation_batch(held_out, config), stop_after)
     _quiet_lightning()
@@ -98,7 +103,7 @@ def train(
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
-    options = config.seed, config.channels_last, config.equivalent_labels
+    options = config.seed, config.channels_last, config.equivalent_labels, among
     feed = FeedModule(store, config.augmentation, config.batch_size, *options)
     # Tails of a sharp density are denormal floats, on which CPUs are two to seven times slower.
     torch.set_flush_denormal(True)
@@ -115,7 +120,7 @@ def train(
         write_log(folder, f"stopped at step {trainer.global_step}; the same command takes it up again")
         return folder / "model"
     if trainer.is_global_zero:
-        save_model(model, folder / "model", store, config)
+        save_model(model, folder / "model", store, config, views)
         seconds = budget.elapsed()
         write_log(folder, f"trained {trainer.global_step} steps in {seconds:.0f} s: {folder / 'model'}")
     return folder / "model"
@@ -131,7 +136,7 @@ def check_categories(config: TrainConfig, store: ImageStore) -> None:
         )
 
 
-def save_model(model: Model, folder: Path, store: ImageStore, config: TrainConfig) -> None:
+def save_model(model: Model, folder: Path, store: ImageStore, config: TrainConfig, views: int) -> None:
     """Write the trained model with what a program needs to feed it: picture size, margin, categories, symmetries."""
     metadata = {
         "image_size": config.augmentation.size,
@@ -139,7 +144,7 @@ def save_model(model: Model, folder: Path, store: ImageStore, config: TrainConfi
         "store_size": store.size,
         "data": store.info.to_json(),
         "trained_on": config.source,
-        "views": len(store),
+        "views": views,
     }
     model.save_pretrained(folder, metadata)
 

@@ -3,7 +3,7 @@
 import torch
 
 from armillary.data import Augmentation
-from armillary.training.feed import Feed, hold_out
+from armillary.training.feed import Feed, hold_out, hold_out_places
 
 
 def test_a_batch_depends_on_seed_and_step_alone(store):
@@ -39,6 +39,16 @@ def test_held_out_views_are_not_trained_on(store):
     assert len(held_out) == 5 and len(training) == 15
     assert not set(training.names) & set(held_out.names)
     assert hold_out(store, 0.0, 0) == (store, None)
+
+
+def test_a_feed_among_some_places_is_the_feed_of_that_part(store):
+    training, held_out = hold_out_places(len(store), 0.25, 0)
+    part, _ = hold_out(store, 0.25, 0)
+    among = Feed(store, Augmentation(size=32), 6, seed=1, among=training)
+    alone = Feed(part, Augmentation(size=32), 6, seed=1)
+    for step in range(5):
+        assert torch.equal(among.batch(step).images, alone.batch(step).images)
+        assert not {*among.indices(step).tolist()} & {*held_out.tolist()}
 
 
 def test_channels_last_changes_the_layout_only(store):

@@ -8,7 +8,10 @@ import torch
 
 from armillary.apps.cli import main
 from armillary.models import Image2SphereConfig, from_pretrained, read_metadata
-from armillary.nn import TransformersEncoder, make_encoder
+from armillary.models.image2sphere import Image2Sphere
+from armillary.models.original_checkpoint import e3nn_gain
+from armillary.nn import SpatialLift, TransformersEncoder, make_encoder
+from armillary.nn.activation import second_moment_gain
 from armillary.training import TrainConfig, config_from_json, config_to_json, named_recipe, recipe, train
 from armillary.training.initialisation import build_model
 from armillary.training.original_recipes import NAMED, SYMSOL, faithful
@@ -99,6 +102,21 @@ def test_a_faithful_run_resumes_bitwise(tmp_path, store):
         assert torch.equal(value, parts.state_dict()[name]), name
 
 
+def test_training_scales_the_lift_as_the_original_does():
+    # The original: sum over the chosen points of Y x, over the root of their number.
+    model = build_model(small(faithful()).model)
+    assert isinstance(model, Image2Sphere) and isinstance(model.lift, SpatialLift)
+    features = torch.rand(2, model.encoder.channels, 6, 6)
+    torch.manual_seed(0)
+    lifted = model.lift(features)
+    torch.manual_seed(0)
+    chosen = torch.randperm(104)[:20]
+    basis = model.lift.basis[chosen] * 104**0.5
+    read = torch.relu(model.lift.projection(features).flatten(2) @ model.lift.weight[:, chosen])
+    scale = model.head.log_scale.exp() / (e3nn_gain() / second_moment_gain(torch.relu))
+    torch.testing.assert_close(scale * lifted, read @ basis / 20**0.5)
+
+
 def test_the_original_begins_as_it_does(monkeypatch):
     monkeypatch.setattr("armillary.training.initialisation.make_encoder", lambda name: make_encoder("resnet18:random"))
     config = dataclasses.replace(faithful().model, image_size=64, sphere_channels=64)
@@ -138,6 +156,20 @@ def test_the_command_says_the_published_figure_and_takes_the_selected_part(tmp_p
     assert "published for symsol2-tetx-5-original: none of Image2Sphere is verified" in capsys.readouterr().out
     metadata = read_metadata(tmp_path / "run" / "model")
     assert metadata["views"] == 5 and metadata["data"]["categories"] == ["tetX"] and metadata["margin"] == 1.0
+
+
+def test_a_kept_store_trains_the_same_model_and_is_used_again(tmp_path):
+    data = tmp_path / "data"
+    render = ["render", "tetX", "--out", str(data), "--scene.size", "48", "--backend", "torch", "--views", "10"]
+    assert main(render) == 0
+    words = ["train", "--data", str(data), "--recipe", "debug", "--validation", "0.2"]
+    kept = ["--store", str(tmp_path / "store")]
+    for name, more in (("memory", []), ("first", kept), ("again", kept)):
+        assert main([*words, *more, "--out", str(tmp_path / name)]) == 0
+    weights = [from_pretrained(tmp_path / name / "model").state_dict() for name in ("memory", "first", "again")]
+    for other in weights[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in weights[0].items())
+    assert main([*words, *kept, "--image-size", "40", "--out", str(tmp_path / "other")]) == 2
 
 
 def test_a_wrong_number_of_categories_is_refused(tmp_path, store):

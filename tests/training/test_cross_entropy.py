@@ -5,11 +5,14 @@ import math
 import pytest
 import torch
 
-from armillary.distributions import HarmonicDistribution, MatrixFisher
+from armillary.data import Batch
+from armillary.distributions import HarmonicDistribution, MatrixFisher, TurnedGrid
 from armillary.distributions.cells import cell_log_likelihood, random_cell_log_likelihood
 from armillary.harmonics import so3_size, wigner_D
 from armillary.so3 import geodesic_distance, random_rotations
 from armillary.so3.grid import so3_grid, so3_grid_rotation, so3_grid_size
+from armillary.training import TrainConfig
+from armillary.training.module import loss_of
 
 LMAX, BATCH = 4, 5
 
@@ -84,3 +87,35 @@ def test_a_cell_likelihood_approaches_the_density_and_is_capped_by_its_grid(gene
     torch.testing.assert_close(cell_log_likelihood(smooth, truth, 3), smooth.log_prob(truth), rtol=0, atol=1e-3)
     sharp = HarmonicDistribution(1e4 * torch.randn(BATCH, so3_size(2), generator=generator, dtype=torch.float64))
     assert (cell_log_likelihood(sharp, truth, 1) <= math.log(so3_grid_size(1)) + 1e-6).all()
+
+
+class Constant(torch.nn.Module):
+    """A model whose answer does not depend on the picture."""
+
+    def __init__(self, coeffs: torch.Tensor) -> None:
+        super().__init__()
+        self.coeffs = coeffs
+
+    def forward(self, images: torch.Tensor, category: torch.Tensor) -> HarmonicDistribution:
+        return HarmonicDistribution(self.coeffs, TurnedGrid(generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("loss", ["likelihood", "full-grid", "random-grid"])
+def test_losses_are_in_full_precision_where_the_encoder_is_not(generator, loss):
+    coeffs = torch.randn(BATCH, so3_size(LMAX), generator=generator)
+    batch = Batch(torch.zeros(BATCH, 3, 4, 4), random_rotations(BATCH, generator=generator), torch.zeros(BATCH).long())
+    config = TrainConfig(loss=loss, grid_level=2, grid_points=500, grid_truth=True)
+    losses = []
+    for mixed in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            losses.append(loss_of(Constant(coeffs), batch, config))
+    assert losses[0] == losses[1] and losses[1].dtype == torch.float32
+
+
+def test_a_uniform_answer_scores_zero_whatever_the_loss(generator):
+    batch = Batch(torch.zeros(BATCH, 3, 4, 4), random_rotations(BATCH, generator=generator), torch.zeros(BATCH).long())
+    for loss in ("likelihood", "full-grid", "random-grid"):
+        config = TrainConfig(loss=loss, grid_level=2, grid_points=500)
+        # float32 sums over some thousand cells.
+        assert loss_of(Constant(torch.zeros(BATCH, so3_size(LMAX))), batch, config).abs() < 1e-4

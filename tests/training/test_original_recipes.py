@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from armillary.apps.cli import main
+from armillary.data import DatasetInfo
 from armillary.models import Image2SphereConfig, from_pretrained, read_metadata
 from armillary.models.image2sphere import Image2Sphere
 from armillary.models.original_checkpoint import e3nn_gain
@@ -170,6 +171,20 @@ def test_a_kept_store_trains_the_same_model_and_is_used_again(tmp_path):
     for other in weights[1:]:
         assert all(torch.equal(value, other[name]) for name, value in weights[0].items())
     assert main([*words, *kept, "--image-size", "40", "--out", str(tmp_path / "other")]) == 2
+
+
+@pytest.mark.parametrize("name", ["modelnet10", "modelnet10-original"])
+def test_image2sphere_is_told_the_category_in_training(tmp_path, store, name):
+    config = small(recipe(name), steps=2, precision="32-true")
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, categories=2))
+    info = DatasetInfo("two", ("a", "b"))
+    two = dataclasses.replace(store, info=info, category=torch.arange(len(store)) % 2)
+    model = from_pretrained(train(config, tmp_path / "run", two))
+    images = torch.rand(1, 3, 48, 48)
+    told = [model(images, torch.tensor([category])).coeffs for category in (0, 1)]
+    assert not torch.equal(*told)
+    with pytest.raises(ValueError, match="expected the category of each image"):
+        model(images)
 
 
 def test_a_wrong_number_of_categories_is_refused(tmp_path, store):

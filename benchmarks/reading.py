@@ -19,6 +19,7 @@ import numpy as np
 import PIL.Image
 import torch
 
+from armillary.data import ImageStore
 from armillary.data.published import Modelnet10Lmdb
 
 TARGET = 2000
@@ -77,6 +78,8 @@ def main() -> None:
         measure("samples, one thread", one_by_one)
         measure("samples", samples)
         measure("pictures", lambda: len(reader.pictures(views, options.threads)))
+        threads = options.threads
+        measure("ImageStore, 96 px", lambda: len(ImageStore.from_reader(reader, 96, threads=threads, progress=False)))
 
 
 if __name__ == "__main__":

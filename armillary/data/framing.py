@@ -10,6 +10,7 @@ estimated in the object frame from all views of a category, best source first:
 A ray per view (the axis of the mask's smallest cone, or the optical axis) and robust least squares give the centre.
 """
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,6 +74,21 @@ def frame(sample: Sample, info: DatasetInfo, size: int, margin: float) -> Virtua
         axis, angle = covering_cone(pixel_rays(_outline(sample.mask), intrinsics))
         return aim(axis[None], torch.tensor([size / 2 / (margin * math.tan(angle))]), size)
     height, width = sample.image.shape[-2:]
+    if sample.intrinsics is None:
+        return _whole_picture(height, width, size, margin)
+    return _aim_at_middle(intrinsics, height, width, size, margin)
+
+
+# Whole data sets without cameras have pictures of one size.
+@functools.lru_cache(maxsize=8)
+def _whole_picture(height: int, width: int, size: int, margin: float) -> VirtualCamera:
+    intrinsics = intrinsics_from_focal(_UNKNOWN_FOCAL * max(height, width), width, height)
+    return _aim_at_middle(intrinsics, height, width, size, margin)
+
+
+def _aim_at_middle(
+    intrinsics: Float[Tensor, "3 3"], height: int, width: int, size: int, margin: float
+) -> VirtualCamera:
     middle = torch.tensor([[(width - 1) / 2, (height - 1) / 2]])
     focal = intrinsics[0, 0] * size / (margin * max(height, width))
     return aim_at_pixel(middle, intrinsics[None], focal[None], size)

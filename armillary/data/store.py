@@ -24,6 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from armillary.data.atomic import replacing
+from armillary.data.axis_aligned import is_straight, rescale
 from armillary.data.framing import estimate_spheres, frame, known_intrinsics
 from armillary.data.record import read_json, write_json
 from armillary.data.sample import DatasetInfo, Reader, Sample
@@ -150,7 +151,10 @@ class ImageStore:
         intrinsics = known_intrinsics(sample)
         reduction = (intrinsics[0, 0] / camera.intrinsics[0, 0, 0]).item()
         supersample = min(_MOST_SUPERSAMPLING, max(1, round(reduction)))
-        picture = camera.look(sample.image[None], intrinsics[None], supersample)[0]
+        if is_straight(camera.rotation[0]):
+            picture = rescale(sample.image, intrinsics, camera.intrinsics[0], self.size, supersample)
+        else:
+            picture = camera.look(sample.image[None], intrinsics[None], supersample)[0]
         self.images[index] = (picture * 255).round().to(torch.uint8)
         self.rotations[index] = camera.rotation[0] @ sample.rotation
         self.intrinsics[index] = camera.intrinsics[0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from armillary.data import BopReader, dataset_splits, open_dataset
@@ -56,6 +57,15 @@ def test_a_folder_of_something_else_lists_what_was_looked_for(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match=r"expected a BOP split.*transforms.json.*got notes.txt"):
         open_dataset(tmp_path)
+
+
+def test_faulty_samples_are_fatal_if_asked(tmp_path: Path):
+    images = np.zeros((3, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "a.npz", imgs=images, rots=np.stack([np.eye(3)] * 2), cat_ids=np.zeros(3, int))
+    with pytest.warns(UserWarning, match="1 of 3 samples left out: 1 without rots .number 2"):
+        assert len(open_dataset(tmp_path)) == 2
+    with pytest.raises(ValueError, match="expected 3 sound samples, got 1 without rots"):
+        open_dataset(tmp_path, on_fault="fail")
 
 
 def test_a_file_that_is_no_archive_is_refused_in_one_line(tmp_path: Path):

@@ -1,8 +1,9 @@
 """``armillary data``: published data sets listed, checked, converted, and looked at."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 import tyro
@@ -19,6 +20,7 @@ from armillary.data.published import (
     RenderForCnn,
     Symsol,
     convert_modelnet10,
+    seen_rotations,
     take_inventory,
 )
 from armillary.data.published.modelnet10 import PARTS, modelnet10_parts
@@ -96,6 +98,9 @@ class SheetCommand:
     # Show the samples in a random order, the same for the same seed.
     shuffle: int | None = None
 
+    # ModelNet10-SO(3): draw the stored rotation R, or S R^T S, which others take for the rotation object to camera.
+    label: Literal["stored", "seen"] = "stored"
+
     # Leave the object axes out.
     no_axes: bool = False
 
@@ -162,12 +167,16 @@ def _sheet(arguments: list[str]) -> None:
     if min(command.rows, command.columns) < 1 or command.side < 16:
         raise ValueError("expected --rows and --columns of 1 or more and --side of 16 or more")
     reader = _open(command)
+    if command.label == "seen" and not isinstance(reader, Modelnet10Lmdb | Modelnet10Npz):
+        raise ValueError(f"--label seen: expected ModelNet10-SO(3), got {reader.info.name}; leave the option out")
     chosen = _chosen(reader, command)
     pages = [list(page) for page in torch.tensor(chosen).split(command.rows * command.columns)]
     shown = _pages(command.page, len(pages), kind)
     titles, tiles = [], []
     for number in shown:
         samples = [reader[int(index)] for index in pages[number]]
+        if command.label == "seen":
+            samples = [replace(sample, rotation=seen_rotations(sample.rotation)) for sample in samples]
         flat = any(sample.translation is None or sample.intrinsics is None for sample in samples)
         titles.append(
             f"{reader.info.name}: {len(chosen)} samples, page {number + 1} of {len(pages)}"

@@ -20,7 +20,7 @@ from armillary.data.sample import Reader
 
 _FORMATS = (
     "a BOP split (000001/scene_gt.json), transforms.json (NeRF), cameras.txt and images.txt (COLMAP), "
-    "a .csv of files and quaternions, or an .npz with image and R"
+    "a .csv of files and quaternions, an .npz with image and R, or ModelNet10-SO(3), SYMSOL or PASCAL3D+ as published"
 )
 
 
@@ -123,7 +123,7 @@ def _open_single(path: Path, on_fault: OnFault) -> Reader:
         return read_nerf(path)
     if suffix == ".csv":
         return read_pose_csv(path)
-    raise ValueError(f"{path}: expected {_FORMATS}, got a '{suffix}' file; convert it or name its folder")
+    raise ValueError(f"{path}: expected {_FORMATS}, got a '{suffix}' file; unpack or convert it, or name its folder")
 
 
 def _nearest(path: Path) -> str:

@@ -128,6 +128,17 @@ def test_filters_choose_by_category_and_name(modelnet: Path, tmp_path: Path, cap
     assert "ends in .png or .html" in said([*words[:-1], str(tmp_path / "sheet.pdf")], capsys)
 
 
+@pytest.mark.filterwarnings("ignore:.*samples left out")
+def test_the_label_may_be_drawn_as_others_do(modelnet: Path, rendered: Path, tmp_path: Path, capsys):
+    pages = []
+    for label in ("stored", "seen"):
+        words = ["--out", str(tmp_path / "a.png"), "--label", label]
+        assert main(["data", "sheet", str(modelnet), *words]) == 0
+        pages.append((tmp_path / "a.png").read_bytes())
+    assert pages[0] != pages[1]
+    assert "expected ModelNet10" in said(["data", "sheet", str(rendered), *words], capsys)
+
+
 def test_any_data_set_has_a_sheet(rendered: Path, tmp_path: Path):
     words = ["data", "sheet", str(rendered), "--out", str(tmp_path / "a.png"), "--category", "cone"]
     assert main(words) == 0

@@ -7,6 +7,7 @@ on average) and matrices become quaternions; a file without names gets ``categor
 
 import io
 import pickle
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from tqdm import tqdm
 
-from armillary.data.atomic import replacing
+from armillary.data.atomic import replacing, write_atomically
 from armillary.data.published.fault import OnFault
 from armillary.data.published.modelnet10 import CATEGORIES, POSES
 from armillary.data.published.modelnet10_lmdb import Modelnet10Lmdb
@@ -24,8 +25,8 @@ from armillary.so3 import matrix_to_quat_wxyz
 
 _CHUNK = 512
 _JPEG_QUALITY = 95
-# LMDB wants to know how large its file may grow; it takes no room before it is written to.
-_BYTES_PER_PICTURE = 64 * 1024
+# Bytes: of a JPEG file's headers and LMDB's pages, and of an empty database.
+_ROOM_PER_PICTURE = 8 * 1024
 _ROOM = 64 * 1024**2
 
 
@@ -93,11 +94,27 @@ def write_lmdb(views: Views, folder: Path, progress: bool = True) -> None:
     """An LMDB folder as Spherical Regression reads it; without viewID2euler.pkl, whose convention is not documented."""
     import lmdb
 
-    folder.mkdir()
-    size = len(views.names) * _BYTES_PER_PICTURE + _ROOM
+    unfinished = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        _write_lmdb(views, unfinished, folder.name, progress)
+        unfinished.rename(folder)
+    except lmdb.Error as error:
+        reason = " ".join(str(error).split())[:100]
+        raise ValueError(f"{folder}: expected to write an LMDB environment, got '{reason}'; free some disk") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write_lmdb(views: Views, folder: Path, name: str, progress: bool) -> None:
+    import lmdb
+
+    # LMDB wants to know how large its file may grow; it takes no room before it is written to.
+    size = len(views.names) * (2 * views.picture(0).nbytes + _ROOM_PER_PICTURE) + _ROOM
     with lmdb.open(str(folder), map_size=size, sync=False, meminit=False) as environment:
         transaction = environment.begin(write=True)
-        for index, picture in _pictures(views, folder.name, progress):
+        for index, picture in _pictures(views, name, progress):
             transaction.put(views.names[index].encode(), _jpeg(picture))
             if index % _CHUNK == _CHUNK - 1:
                 transaction.commit()
@@ -106,9 +123,8 @@ def write_lmdb(views: Views, folder: Path, progress: bool = True) -> None:
         environment.sync(True)
     quaternions = matrix_to_quat_wxyz(views.rotations.double()).numpy()
     poses = {name: quaternion.copy() for name, quaternion in zip(views.names, quaternions, strict=True)}
-    # Protocol 2 is what Python 2 reads. Written last: a folder without it is incomplete.
-    with replacing(folder / POSES) as temporary:
-        temporary.write_bytes(pickle.dumps(poses, 2))
+    # Protocol 2 is what Python 2 reads.
+    write_atomically(folder / POSES, pickle.dumps(poses, 2))
 
 
 def _pictures(views: Views, what: str, progress: bool) -> Iterator[tuple[int, UInt8[np.ndarray, "h w c"]]]:

@@ -179,7 +179,7 @@ _FAULTS = ("without a viewpoint", "of unknown category")
 def _reason(annotation: Annotation, exclude: Sequence[str]) -> str | None:
     """Why an object is left out, or None."""
     if annotation.viewpoint is None:
-        return "without a viewpoint"
+        return "with a coarse viewpoint" if annotation.coarse else "without a viewpoint"
     if annotation.category not in PASCAL_CATEGORIES:
         return "of unknown category"
     if annotation.viewpoint["distance"] == 0:

@@ -34,6 +34,8 @@ class Annotation:
     box: tuple[float, float, float, float]
     flags: frozenset[str]
     viewpoint: dict[str, float] | None = None
+    # Only the side that is seen was annotated.
+    coarse: bool = False
 
     @property
     def empty(self) -> bool:
@@ -66,7 +68,9 @@ def _annotation(entry: dict[str, Any]) -> Annotation:
         raise ValueError(f"a box {box.tolist()}")
     left, top, right, bottom = box.tolist()
     flags = frozenset(name for name in EXCLUSIONS if _number(entry.get(name, 0)))
-    return Annotation(str(entry["class"]), (left, top, right, bottom), flags, _viewpoint(entry.get("viewpoint")))
+    view = entry.get("viewpoint")
+    coarse = isinstance(view, dict) and not _number(view.get("distance")) and "azimuth_coarse" in view
+    return Annotation(str(entry["class"]), (left, top, right, bottom), flags, _viewpoint(view), coarse)
 
 
 def _viewpoint(entry: object) -> dict[str, float] | None:

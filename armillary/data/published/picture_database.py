@@ -5,13 +5,17 @@ process. So that count is compared with the file's size before anything is read.
 process (an environment must not cross a fork) and once in it.
 """
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmdb import Environment
+    from lmdb import Environment, Transaction
+
+_TOLD = "expected an LMDB environment, got '{}'; unpack the data set again"
 
 
 class PictureDatabase:
@@ -27,18 +31,28 @@ class PictureDatabase:
 
     def names(self) -> set[str]:
         """The names of all pictures (their contents are not touched)."""
-        with self._environment().begin() as transaction, transaction.cursor() as cursor:
+        with self._reading() as transaction, transaction.cursor() as cursor:
             return {bytes(key).decode("utf-8", "replace") for key in cursor.iternext(keys=True, values=False)}
 
     def __len__(self) -> int:
         return self._environment().stat()["entries"]
 
     def __getitem__(self, name: str) -> bytes:
-        with self._environment().begin() as transaction:
+        with self._reading() as transaction:
             content = transaction.get(name.encode())
         if content is None:
             raise KeyError(name)
-        return content
+        return bytes(content)
+
+    @contextlib.contextmanager
+    def _reading(self) -> "Iterator[Transaction]":
+        import lmdb
+
+        try:
+            with self._environment().begin() as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise ValueError(f"{self.folder}: {_TOLD.format(_reason(error))}") from error
 
     def _environment(self) -> "Environment":
         file = self.folder / "data.mdb"
@@ -57,10 +71,7 @@ def _open(folder: str, inode: int, size: int, modified: int, process: int) -> "E
     try:
         environment = lmdb.open(folder, readonly=True, lock=False, readahead=False, meminit=False, create=False)
     except lmdb.Error as error:
-        reason = " ".join(str(error).split())[:100]
-        raise ValueError(
-            f"{folder}: expected an LMDB environment, got '{reason}'; unpack the data set again"
-        ) from error
+        raise ValueError(f"{folder}: {_TOLD.format(_reason(error))}") from error
     expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     if size < expected:
         environment.close()
@@ -68,3 +79,7 @@ def _open(folder: str, inode: int, size: int, modified: int, process: int) -> "E
             f"{folder}/data.mdb: expected {expected:,} bytes, got {size:,}: the file is truncated; download it again"
         )
     return environment
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:100]

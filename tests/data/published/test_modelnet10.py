@@ -220,3 +220,20 @@ def test_what_others_draw_is_an_isometry_and_its_own_inverse():
     torch.testing.assert_close(
         geodesic_distance(seen[:10], seen[10:]), geodesic_distance(rotations[:10], rotations[10:])
     )
+
+
+def test_a_conversion_that_fails_leaves_nothing(modelnet: SimpleNamespace, tmp_path: Path):
+    pictures = {name: modelnet.jpeg(modelnet.picture(name)) for name in modelnet.views} | {modelnet.views[3]: b"none"}
+    source = modelnet.write_lmdb(tmp_path / "source.lmdb", pictures)
+    with pytest.raises(ValueError, match="bed_0001.v001: expected a JPEG picture"):
+        convert_modelnet10(source, tmp_path / "a.npz", progress=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"source.lmdb"}
+
+
+def test_a_database_with_a_damaged_page_is_refused(modelnet: SimpleNamespace, tmp_path: Path):
+    file = modelnet.write_lmdb(tmp_path / "a.lmdb") / "data.mdb"
+    content = file.read_bytes()
+    # All but the two pages that describe the rest.
+    file.write_bytes(content[:8192] + bytes(len(content) - 8192))
+    with pytest.raises(ValueError, match="a.lmdb: expected an LMDB environment, got"):
+        Modelnet10Lmdb(file.parent)

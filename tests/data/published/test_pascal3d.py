@@ -115,13 +115,14 @@ def test_the_protocol_leaves_objects_out_and_counts_them(write_published: WriteP
     for flag in ("occluded", "truncated", "difficult"):
         write(f"n_{flag}", **{flag: 1})
     write("n_coarse", distance=0.0)
+    write("n_far", distance=np.zeros((0, 0)))
     write("n_box", bbox=[50.0, 5.0, 5.0, 60.0])
-    names = ["n_occluded", "n_truncated", "n_difficult", "n_coarse", "n_box"]
+    names = ["n_occluded", "n_truncated", "n_difficult", "n_coarse", "n_far", "n_box"]
     (release / "Image_sets" / "car_imagenet_train.txt").write_text("\n".join(["n02958343_1", *names]))
     reader = Pascal3d(release, "imagenet-train")
     assert reader.names == ("car_imagenet/n02958343_1",)
     assert reader.excluded.counts == {
-        "occluded": 1, "truncated": 1, "difficult": 1, "with a coarse viewpoint": 1, "with an empty box": 1,
+        "occluded": 1, "truncated": 1, "difficult": 1, "with a coarse viewpoint": 2, "with an empty box": 1,
     }  # fmt: skip
     assert len(Pascal3d(release, "imagenet-train", exclude=("occluded",))) == 3
 

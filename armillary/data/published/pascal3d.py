@@ -140,7 +140,8 @@ class Pascal3d(Reader):
         voc = self.folder / _VOC_LISTS / f"{category}_{subset}.txt"
         path = voc if part == "pascal" else self.folder / "Image_sets" / f"{category}_imagenet_{subset}.txt"
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected a list of pictures, got no such file; unpack the data set again")
+            self.faults.add("missing list", path.name)
+            return []
         words = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
         return [(line[0], line[1] if len(line) > 1 else "") for line in words if line]
 

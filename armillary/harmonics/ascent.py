@@ -16,8 +16,8 @@ from armillary.harmonics.generator import cross_matrix
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.wigner import degree_weights, plain_rows
 
-LONGEST = 0.5  # a step, in wavelengths / 2 pi
-CONVERGED = 1e-5  # a step after which the next would be of the order of its square, in the same unit
+LONGEST = 0.9  # a step, in wavelengths / 2 pi
+CONVERGED = 3e-4  # a step after which the next would be of the order of its square, in the same unit
 FLATTEST = 1e-6  # curvatures are taken for at least this part of the largest
 NUMBERS = 2**21  # of Wigner matrices held together: bounds the memory
 
@@ -30,58 +30,56 @@ class Climb(NamedTuple):
     gain: Float[Tensor, "batch points"]
 
 
-def weighted_derivatives(coeffs: Float[Tensor, "batch modes"]) -> Float[Tensor, "batch 10 modes"]:
-    """``derivative_coeffs`` times the degree weights, in float64: what multiplies D."""
+def weighted_derivatives(coeffs: Float[Tensor, "batch modes"]) -> Float[Tensor, "batch 13 modes"]:
+    """What multiplies D, in float64: coefficients of f, of its gradient and of its Hessian row by row, weighted."""
     coeffs = coeffs.double()
-    return derivative_coeffs(coeffs * degree_weights(so3_lmax(coeffs.shape[-1]), coeffs))
+    coeffs = coeffs * degree_weights(so3_lmax(coeffs.shape[-1]), coeffs)
+    return derivative_coeffs(coeffs)[:, [0, 1, 2, 3, 4, 7, 8, 7, 5, 9, 8, 9, 6]]
 
 
 def _expand(
-    derivatives: Float[Tensor, "batch 10 modes"], rotation: Float[Tensor, "batch points 3 3"]
-) -> Float[Tensor, "batch points 10"]:
-    """Value, gradient (3) and Hessian (xx, yy, zz, xy, xz, yz) at the points of each function."""
+    derivatives: Float[Tensor, "batch 13 modes"], rotation: Float[Tensor, "batch points 3 3"]
+) -> Float[Tensor, "batch points 13"]:
+    """Value, gradient (3) and Hessian (9) at the points of each function."""
     lmax = so3_lmax(derivatives.shape[-1])
     rows = plain_rows(lmax, rotation.flatten(0, 1)).unflatten(1, rotation.shape[:2])
     return (derivatives @ rows.movedim(0, 1)).mT
 
 
-def _least_eigenvalue(
-    diagonal: Float[Tensor, "*batch 3"], beside: Float[Tensor, "*batch 3"]
-) -> Float[Tensor, "*batch"]:
-    """Of symmetric 3x3 matrices given by their diagonal and (xy, xz, yz), by Cardano's formula."""
-    centre = diagonal.mean(-1, keepdim=True)
-    a, b = diagonal - centre, beside * beside
-    spread = ((a * a).sum(-1) / 6 + b.sum(-1) / 3).sqrt()
-    half_determinant = a.prod(-1) / 2 + beside.prod(-1) - (a * b.flip(-1)).sum(-1) / 2
+def _largest_eigenvalue(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
+    """Of symmetric matrices, by Cardano's formula."""
+    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
+    beside = torch.stack([matrix[..., 1, 2], matrix[..., 0, 2], matrix[..., 0, 1]], -1)  # opposite to a, b, c
+    centre = diagonal.mean(-1)
+    a, squares = diagonal - centre[..., None], beside.square()
+    spread = ((a * a).sum(-1) / 6 + squares.sum(-1) / 3).sqrt()
+    half_determinant = a.prod(-1) / 2 + beside.prod(-1) - (a * squares).sum(-1) / 2
     cosine = half_determinant / spread.pow(3).clamp(min=torch.finfo(spread.dtype).tiny)
-    return centre[..., 0] + 2 * spread * torch.cos(cosine.clamp(-1, 1).acos() / 3 + 2 * torch.pi / 3)
+    return centre + 2 * spread * torch.cos(cosine.clamp(-1, 1).acos() / 3)
 
 
 def _solve(
-    downward: Float[Tensor, "*batch 3 3"], gradient: Float[Tensor, "*batch 3"]
+    downward: Float[Tensor, "*batch 3 3"], gradient: Float[Tensor, "*batch 3 1"]
 ) -> tuple[Float[Tensor, "*batch 3"], Bool[Tensor, "*batch"]]:
-    """Solution of symmetric systems by the adjugate, and which matrices are positive definite (Sylvester)."""
-    adjugate = torch.linalg.cross(downward[..., [1, 2, 0], :], downward[..., [2, 0, 1], :], dim=-1)
-    determinant = (downward[..., 0, :] * adjugate[..., 0, :]).sum(-1)
-    positive = (downward[..., 0, 0] > 0) & (adjugate[..., 2, 2] > 0) & (determinant > 0)
-    return (adjugate @ gradient[..., None])[..., 0] / determinant[..., None], positive
+    """Solution of symmetric systems, and which matrices are positive definite; for the others it means nothing."""
+    factor, failed = torch.linalg.cholesky_ex(downward)
+    return torch.cholesky_solve(gradient, factor)[..., 0], failed == 0
 
 
 def _newton_step(
-    expansion: Float[Tensor, "batch points 10"], longest: Float[Tensor, "batch points"]
+    expansion: Float[Tensor, "batch points 13"], longest: Float[Tensor, "batch points"]
 ) -> tuple[Float[Tensor, "batch points 3"], Float[Tensor, "batch points"]]:
     """The damped step, no longer than ``longest``, and its length."""
-    gradient, hessian = expansion[..., 1:4], expansion[..., 4:]
-    downward = -hessian[..., [0, 3, 4, 3, 1, 5, 4, 5, 2]].unflatten(-1, (3, 3))
-    step, positive = _solve(downward, gradient)
+    gradient, hessian = expansion[..., 1:4, None], expansion[..., 4:].unflatten(-1, (3, 3))
+    step, positive = _solve(-hessian, gradient)
     length = torch.linalg.vector_norm(step, dim=-1)
     if bool((positive & (length <= longest)).all()):
         return step, length
-    slope, scale = torch.linalg.vector_norm(gradient, dim=-1), torch.linalg.vector_norm(hessian, dim=-1)
+    slope, scale = torch.linalg.vector_norm(gradient, dim=(-2, -1)), torch.linalg.vector_norm(hessian, dim=(-2, -1))
     # A flat function has neither slope nor curvature: any damping leaves it where it is.
     wanted = torch.maximum(slope / longest, FLATTEST * scale).clamp(min=torch.finfo(slope.dtype).tiny ** 0.25)
-    damping = (wanted - _least_eigenvalue(-hessian[..., :3], -hessian[..., 3:])).clamp(min=0)
-    step, _ = _solve(downward + damping[..., None, None] * torch.eye(3).to(downward), gradient)
+    damping = (wanted + _largest_eigenvalue(hessian)).clamp(min=0)
+    step, _ = _solve(damping[..., None, None] * torch.eye(3).to(hessian) - hessian, gradient)
     return step, torch.linalg.vector_norm(step, dim=-1)
 
 
@@ -94,7 +92,7 @@ def _turn(rotation: Float[Tensor, "*batch 3 3"], step: Float[Tensor, "*batch 3"]
 
 
 def climb(
-    derivatives: Float[Tensor, "batch 10 modes"],
+    derivatives: Float[Tensor, "batch 13 modes"],
     start: Float[Tensor, "batch points 3 3"],
     steps: int = 20,
     race: bool = False,

@@ -16,8 +16,10 @@ from armillary.harmonics.generator import cross_matrix
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.wigner import degree_weights, plain_rows
 
-LONGEST = 0.9  # a step, in wavelengths / 2 pi
+LONGEST = 0.7  # a step, in wavelengths / 2 pi
 CONVERGED = 3e-4  # a step after which the next would be of the order of its square, in the same unit
+NEAR = 1.0  # squared chordal distance, in the same unit, from which there is no other peak than one already reached
+ROUNDING = 8 * torch.finfo(torch.float64).eps  # of values, relative
 FLATTEST = 1e-6  # curvatures are taken for at least this part of the largest
 NUMBERS = 2**21  # of Wigner matrices held together: bounds the memory
 
@@ -46,18 +48,6 @@ def _expand(
     return (derivatives @ rows.movedim(0, 1)).mT
 
 
-def _largest_eigenvalue(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
-    """Of symmetric matrices, by Cardano's formula."""
-    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
-    beside = torch.stack([matrix[..., 1, 2], matrix[..., 0, 2], matrix[..., 0, 1]], -1)  # opposite to a, b, c
-    centre = diagonal.mean(-1)
-    a, squares = diagonal - centre[..., None], beside.square()
-    spread = ((a * a).sum(-1) / 6 + squares.sum(-1) / 3).sqrt()
-    half_determinant = a.prod(-1) / 2 + beside.prod(-1) - (a * squares).sum(-1) / 2
-    cosine = half_determinant / spread.pow(3).clamp(min=torch.finfo(spread.dtype).tiny)
-    return centre + 2 * spread * torch.cos(cosine.clamp(-1, 1).acos() / 3)
-
-
 def _solve(
     downward: Float[Tensor, "*batch 3 3"], gradient: Float[Tensor, "*batch 3 1"]
 ) -> tuple[Float[Tensor, "*batch 3"], Bool[Tensor, "*batch"]]:
@@ -76,19 +66,23 @@ def _newton_step(
     if bool((positive & (length <= longest)).all()):
         return step, length
     slope, scale = torch.linalg.vector_norm(gradient, dim=(-2, -1)), torch.linalg.vector_norm(hessian, dim=(-2, -1))
+    # Of three numbers none is above their mean by more than sqrt(2 / 3) of their deviation's norm.
+    mean = hessian.diagonal(dim1=-2, dim2=-1).mean(-1)
+    steepest = mean + ((scale.square() - 3 * mean.square()).clamp(min=0) * (2 / 3)).sqrt()
     # A flat function has neither slope nor curvature: any damping leaves it where it is.
     wanted = torch.maximum(slope / longest, FLATTEST * scale).clamp(min=torch.finfo(slope.dtype).tiny ** 0.25)
-    damping = (wanted + _largest_eigenvalue(hessian)).clamp(min=0)
+    damping = torch.where(positive & (length <= longest), 0.0, (wanted + steepest).clamp(min=0))
     step, _ = _solve(damping[..., None, None] * torch.eye(3).to(hessian) - hessian, gradient)
     return step, torch.linalg.vector_norm(step, dim=-1)
 
 
 def _turn(rotation: Float[Tensor, "*batch 3 3"], step: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """``R exp(w)`` by Rodrigues' formula."""
-    angle = torch.linalg.vector_norm(step, dim=-1)[..., None, None] / torch.pi
-    cross = cross_matrix(step)
+    """``R exp(w)`` to the third power of w, and a rotation to rounding: Cayley's transform."""
+    half = step / 2
+    cross = cross_matrix(half)
     once = rotation @ cross
-    return rotation + torch.sinc(angle) * once + (torch.sinc(angle / 2).square() / 2) * (once @ cross)
+    scale = 2 / (1 + half.square().sum(-1))
+    return torch.addcmul(rotation, scale[..., None, None], once + once @ cross)
 
 
 def climb(
@@ -115,13 +109,16 @@ def climb(
         gain = (expansion[..., 1:4] * step).sum(-1) / 2
         done = length < CONVERGED * unit
         if race:
-            done = done | (expansion[..., 0] + 4 * gain < expansion[..., 0].amax(-1, keepdim=True))
+            top, leader = expansion[..., 0].max(-1, keepdim=True)
+            apart = (rotation - rotation.take_along_dim(leader[..., None, None], 1)).square().sum((-2, -1))
+            beaten = (apart < NEAR * unit**2) & done.gather(-1, leader)
+            done = done | beaten | (expansion[..., 0] + 4 * gain < top)
+            gain = torch.where(beaten, 0.0, gain)  # whose prediction is not to win
         if remaining == 0 or bool(done.all()):
             return Climb(trial, expansion[..., 0] + gain, gain)
         ahead = _expand(derivatives, trial)
         # At the top a good step changes the value by less than its rounding.
-        slack = 8 * torch.finfo(length.dtype).eps * expansion[..., 0].abs()
-        better = ahead[..., 0] >= expansion[..., 0] - slack
+        better = ahead[..., 0] >= expansion[..., 0] - ROUNDING * expansion[..., 0].abs()
         rotation = torch.where(better[..., None, None], trial, rotation)
         expansion = torch.where(better[..., None], ahead, expansion)
         longest = torch.where(better, LONGEST * unit, length / 4)

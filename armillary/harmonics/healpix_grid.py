@@ -16,7 +16,10 @@ from torch import Tensor
 
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.layout import so3_lmax
+from armillary.harmonics.memory import empty_large
 from armillary.harmonics.rings import Rings
+
+TOGETHER = 8  # functions handled together: the series of their pixels stay in cache
 
 
 class RingGrid(NamedTuple):
@@ -67,6 +70,16 @@ def evaluate_on_so3_grid(coeffs: Float[Tensor, "*batch modes"], level: int) -> F
         torch.Size([576])
     """
     grid = ring_grid(so3_lmax(coeffs.shape[-1]), level, coeffs.dtype, coeffs.device)
-    spectra = grid.rings.spectra(coeffs)
-    rows = (grid.azimuth @ spectra).flatten(-3, -2)
-    return (rows.index_select(-2, grid.pixel) @ grid.tilt).flatten(-2)
+    if torch.is_grad_enabled() and coeffs.requires_grad or torch.compiler.is_compiling():
+        return (_pixel_series(coeffs, grid) @ grid.tilt).flatten(-2)
+    flat = coeffs.detach().reshape(-1, coeffs.shape[-1])
+    values = empty_large((len(flat), len(grid.pixel), grid.tilt.shape[1]), flat)
+    for part, place in zip(flat.split(TOGETHER), values.split(TOGETHER), strict=True):
+        torch.matmul(_pixel_series(part, grid), grid.tilt, out=place)
+    return values.reshape(*coeffs.shape[:-1], -1)
+
+
+def _pixel_series(coeffs: Float[Tensor, "*batch modes"], grid: RingGrid) -> Float[Tensor, "*batch pixels orders"]:
+    """Fourier series in the tilt, of each pixel."""
+    rows = (grid.azimuth @ grid.rings.spectra(coeffs)).flatten(-3, -2)
+    return rows.index_select(-2, grid.pixel)

@@ -8,16 +8,17 @@ flat direction of a continuous symmetry) is climbed across and not along.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from armillary.harmonics.constant import constant
 from armillary.harmonics.derivative import derivative_coeffs
 from armillary.harmonics.generator import cross_matrix
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.wigner import degree_weights, plain_rows
 
 LONGEST = 0.7  # a step, in wavelengths / 2 pi
-CONVERGED = 3e-4  # a step after which the next would be of the order of its square, in the same unit
+CONVERGED = 1e-3  # a step after which the next would be of the order of its square, in the same unit
 NEAR = 1.0  # squared chordal distance, in the same unit, from which there is no other peak than one already reached
 ROUNDING = 8 * torch.finfo(torch.float64).eps  # of values, relative
 FLATTEST = 1e-6  # curvatures are taken for at least this part of the largest
@@ -36,7 +37,18 @@ def weighted_derivatives(coeffs: Float[Tensor, "batch modes"]) -> Float[Tensor, 
     """What multiplies D, in float64: coefficients of f, of its gradient and of its Hessian row by row, weighted."""
     coeffs = coeffs.double()
     coeffs = coeffs * degree_weights(so3_lmax(coeffs.shape[-1]), coeffs)
-    return derivative_coeffs(coeffs)[:, [0, 1, 2, 3, 4, 7, 8, 7, 5, 9, 8, 9, 6]]
+    return derivative_coeffs(coeffs).index_select(1, _expansion_order(coeffs.device))
+
+
+@constant
+def _expansion_order(device: torch.device) -> Int[Tensor, "13"]:
+    """Value, gradient and the rows of the Hessian among ``derivative_coeffs``."""
+    return torch.tensor([0, 1, 2, 3, 4, 7, 8, 7, 5, 9, 8, 9, 6], device=device)
+
+
+@constant
+def _identity(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "3 3"]:
+    return torch.eye(3, dtype=dtype, device=device)
 
 
 def _expand(
@@ -72,7 +84,7 @@ def _newton_step(
     # A flat function has neither slope nor curvature: any damping leaves it where it is.
     wanted = torch.maximum(slope / longest, FLATTEST * scale).clamp(min=torch.finfo(slope.dtype).tiny ** 0.25)
     damping = torch.where(positive & (length <= longest), 0.0, (wanted + steepest).clamp(min=0))
-    step, _ = _solve(damping[..., None, None] * torch.eye(3).to(hessian) - hessian, gradient)
+    step, _ = _solve(damping[..., None, None] * _identity(hessian.dtype, hessian.device) - hessian, gradient)
     return step, torch.linalg.vector_norm(step, dim=-1)
 
 

@@ -44,9 +44,14 @@ def _search_grid(lmax: int, fine: bool, dtype: torch.dtype, device: torch.device
     return _SearchGrid(transform, transform.points.flatten(0, 2).to(device), turn.to(device))
 
 
+def _beside(values: Tensor, axis: int) -> Tensor:
+    """The larger of each value's two neighbours on a circle."""
+    return torch.maximum(values.roll(1, axis), values.roll(-1, axis))
+
+
 def _neighbourhood(values: Tensor, axis: int) -> Tensor:
     """The largest of each value and its two neighbours on a circle."""
-    return torch.maximum(torch.maximum(values.roll(1, axis), values.roll(-1, axis)), values)
+    return torch.maximum(_beside(values, axis), values)
 
 
 def _up_and_down(values: Tensor) -> Tensor:
@@ -61,7 +66,7 @@ def _crests(
     values: Float[Tensor, "batch rings azimuths azimuths"],
 ) -> Bool[Tensor, "batch rings azimuths azimuths"]:
     """Nodes no lower than their six neighbours: where alpha and gamma are skew, several on the way to one peak."""
-    around = torch.maximum(_neighbourhood(values, -1), _neighbourhood(values, -2))
+    around = torch.maximum(_beside(values, -1), _beside(values, -2))
     return (values >= around) & (values >= _up_and_down(values))
 
 

@@ -88,7 +88,7 @@ def test_turned_functions_have_turned_peaks(special_rotations: Tensor, generator
     coeffs = torch.randn(so3_size(5), generator=generator, dtype=torch.float64)
     rotation, value = find_peaks(coeffs)
     turned, turned_value = find_peaks(rotate_so3(coeffs, special_rotations))
-    torch.testing.assert_close(turned_value, value.expand_as(turned_value), rtol=1e-9, atol=0)
+    torch.testing.assert_close(turned_value, value.expand_as(turned_value), rtol=1e-8, atol=0)
     assert geodesic_distance(turned[:, 0], special_rotations @ rotation[0]).max() < 1e-6
 
 
@@ -136,9 +136,9 @@ def test_no_highest_peak_is_lost(lmax: int, colour: int, generator: torch.Genera
     start = so3_grid(3, dtype=torch.float64)[evaluate_on_so3_grid(coeffs, 3).topk(24, -1).indices]
     highest = climb(weighted_derivatives(coeffs), start).value.amax(-1)
     value = find_peaks(coeffs)[1][:, 0]
-    # The last step, 3e-4 of the unit at most, is foretold to its third power.
-    assert (value >= highest * (1 - 1e-9)).all()
-    torch.testing.assert_close(find_peaks(coeffs[:4], 3, threshold=0.0)[1][:, 0], value[:4], rtol=1e-9, atol=0)
+    # The last step, 1e-3 of the unit at most, is foretold to its third power.
+    assert (value >= highest * (1 - 1e-8)).all()
+    torch.testing.assert_close(find_peaks(coeffs[:4], 3, threshold=0.0)[1][:, 0], value[:4], rtol=1e-8, atol=0)
 
 
 def test_all_sixty_peaks_of_an_icosahedral_function_are_found(generator: torch.Generator) -> None:

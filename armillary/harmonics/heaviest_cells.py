@@ -20,15 +20,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from armillary.harmonics.constant import constant
-from armillary.harmonics.derivative import downward_curvature
+from armillary.harmonics.curvature import MARGIN, downward_curvature
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.healpix_grid import evaluate_on_so3_grid
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.peaks import find_peaks
 from armillary.harmonics.rings import Rings
 
-FIRST = 3  # the level that is looked at whole
-CURVATURE_MARGIN = 1.25  # between the nodes of its grid the curvature was up to 1.1 times larger (tests)
+FIRST = 3  # the level that is looked at whole in any case
+DEEPEST = 5  # the last one that may be,
+FEW = 0.05  # where more than this part of the level before matters
 SHARE = 1e-3  # of the mass not asked for: what may be dropped
 PART = 2**18  # blocks evaluated together: bounds the memory, not the result
 
@@ -176,6 +177,16 @@ def _needless(
     return needless, _sum(owner, weight * needless, count)
 
 
+def _whole(
+    coeffs: Float[Tensor, "batch modes"], highest: Float[Tensor, " batch"], level: int
+) -> tuple[_Blocks, Float[Tensor, " blocks"]]:
+    """All blocks of a level, and how far f at their centres is below its maximum."""
+    shape = (len(coeffs), 12 * 4**level, 6 * 2**level)
+    axes = torch.meshgrid(*(torch.arange(size, device=coeffs.device) for size in shape), indexing="ij")
+    depth = (highest[:, None] - evaluate_on_so3_grid(coeffs, level)).clamp(min=0)
+    return _Blocks(*(axis.flatten() for axis in axes)), depth.flatten()
+
+
 @torch.no_grad()
 def heaviest_cells(coeffs: Float[Tensor, "*batch modes"], mass: float, level: int) -> HeaviestCells:
     r"""The fewest cells of ``so3_grid(level)`` that carry ``mass`` of the density, without a look at all of them.
@@ -198,29 +209,28 @@ def heaviest_cells(coeffs: Float[Tensor, "*batch modes"], mass: float, level: in
     flat = coeffs.reshape(-1, coeffs.shape[-1]).double()
     count, lmax = len(flat), so3_lmax(coeffs.shape[-1])
     highest = find_peaks(flat)[1][:, 0]
-    bend = (CURVATURE_MARGIN * downward_curvature(flat) / 2).sqrt()
-    now = first = min(FIRST, level)
-    shape = (count, 12 * 4**now, 6 * 2**now)
-    axes = (torch.arange(size, device=flat.device) for size in shape)
-    blocks = _Blocks(*(axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")))
-    depth = (highest[:, None] - evaluate_on_so3_grid(flat, now)).clamp(min=0).flatten()
+    bend = (MARGIN * downward_curvature(flat) / 2).sqrt()
+    now = min(FIRST, level)
+    blocks, depth = _whole(flat, highest, now)
     # The log of what is surely there, and what was dropped in units of it; both relative to exp(F).
     surely, dropped = flat.new_full((count,), -torch.inf), flat.new_zeros(count)
     while now < level:
         reach, below = (_radius(now) * bend)[blocks.owner], depth.sqrt()
         each = 3 * (level - now) * math.log(2)
-        before = surely
-        surely = torch.maximum(surely, _log_sum(blocks.owner, each - (below + reach).square(), count))
-        ceiling = each - (below - reach).clamp(min=0).square() - surely[blocks.owner]
-        needless, lost = _needless(blocks.owner, ceiling, SHARE * (1 - mass) / (level - first), count)
-        dropped = dropped * (before - surely).exp() + lost
-        blocks = _children(_Blocks(*(part[~needless] for part in blocks)), now, lmax)
+        more = torch.maximum(surely, _log_sum(blocks.owner, each - (below + reach).square(), count))
+        ceiling = each - (below - reach).clamp(min=0).square() - more[blocks.owner]
+        needless, lost = _needless(blocks.owner, ceiling, SHARE * (1 - mass) / (level - FIRST), count)
         now += 1
+        if now <= DEEPEST and not bool(dropped.any()) and needless.sum() < (1 - FEW) * len(needless):
+            blocks, depth = _whole(flat, highest, now)  # cheaper than a search among so many
+            continue
+        dropped, surely = dropped * (surely - more).exp() + lost, more
+        blocks = _children(_Blocks(*(part[~needless] for part in blocks)), now - 1, lmax)
         depth = (highest[blocks.owner] - _heights(flat, blocks, now)).clamp(min=0)
     order = _ranked(blocks.owner, -depth)
     owner, log_total = blocks.owner[order], _log_sum(blocks.owner, -depth, count)
     log_prob = -depth[order] - log_total[owner]
-    dropped = dropped * (surely - log_total).exp() if level > first else dropped
+    dropped = torch.where(dropped > 0, dropped * (surely - log_total).exp(), 0.0)
     # Cells that would only make up for rounding are not needed.
     kept = _before(owner, log_prob.exp(), count) < (mass * (1 + dropped))[owner] - 1e-12
     owner, log_prob, order = owner[kept], log_prob[kept], order[kept]

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from armillary.harmonics import derivative_coeffs, evaluate_so3, expand_so3, so3_size
-from armillary.harmonics.derivative import downward_curvature, generators
+from armillary.harmonics.curvature import downward_curvature
+from armillary.harmonics.derivative import generators
 from armillary.so3 import exp, random_rotations
 
 
@@ -84,8 +85,8 @@ def test_downward_curvature_is_the_least_eigenvalue_to_its_margin(lmax: int, gen
     R = random_rotations(4000, generator=generator, dtype=torch.float64).expand(8, -1, 3, 3)
     least = -torch.linalg.eigvalsh(expand_so3(derivative_coeffs(coeffs), R).hessian)[..., 0].amin(-1)
     claimed = downward_curvature(coeffs)
-    # CURVATURE_MARGIN in distributions/adaptive_grid.py is 1.25.
-    assert (least <= 1.15 * claimed).all()
+    # Callers multiply by MARGIN, 1.25.
+    assert (least <= 1.2 * claimed).all()
     assert (claimed <= 1.5 * least).all()
 
 

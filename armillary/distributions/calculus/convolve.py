@@ -26,7 +26,7 @@ from armillary.distributions.families.harmonic import HarmonicDistribution
 from armillary.distributions.families.matrix_fisher import MatrixFisher
 from armillary.distributions.families.mixture import Mixture
 from armillary.distributions.families.uniform import Uniform
-from armillary.harmonics.derivative import downward_curvature
+from armillary.harmonics.curvature import downward_curvature
 from armillary.harmonics.layout import split_degrees
 from armillary.so3.rotation import nearest_rotation
 

@@ -21,16 +21,14 @@ from torch import Tensor
 
 from armillary.distributions.integration.torus import torus_series
 from armillary.harmonics.constant import constant
-from armillary.harmonics.derivative import derivative_coeffs
+from armillary.harmonics.curvature import MARGIN, NODES, downward_curvature, hessian_grid
 from armillary.harmonics.fourier import fourier_basis
 from armillary.harmonics.layout import so3_lmax
 from armillary.harmonics.rings import Rings
 
-MARGIN = 1.25  # between their nodes curvature and growth were up to 1.18 times larger (tests)
 FITS = 3  # of the growth at most
 ROUNDING = 8  # units in the last place of the largest |f|, that values on a grid may be wrong by
 FEWEST = 1e-9  # curvature of what is constant
-NODES = 2**17  # of curvature handled together, to stay in cache
 
 
 class CoarseGrid(NamedTuple):
@@ -115,7 +113,7 @@ def sharpen(
     bounds: Sharpness, coeffs: Float[Tensor, "batch modes"], values: Float[Tensor, "batch rings azimuths azimuths"]
 ) -> Sharpness:
     """The same bounds, closer by the measured curvature."""
-    curvature = torch.minimum(bounds.curvature, MARGIN * largest_curvature(coeffs).double()).clamp(min=FEWEST)
+    curvature = torch.minimum(bounds.curvature, MARGIN * downward_curvature(coeffs).double()).clamp(min=FEWEST)
     radius, _ = block_geometry(values.shape[-1], values.device)
     slack = ROUNDING * torch.finfo(values.dtype).eps * bounds.size
     bulge = (values.amax((2, 3)) + curvature[:, None] * radius.square() / 2).amax(1) + slack
@@ -163,46 +161,7 @@ def strip_growth(
     gain = ((order * strip[:, None]).cosh() - 1).to(series)
     along = [gain[:, :, None, None], gain[:, None, :, None], gain[:, None, None, :]]
     grown = torch.stack([series * factor for factor in along], 1)
-    basis = _hessian_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)[1]
+    basis = hessian_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)[1]
     rings = (basis[: len(basis) // 2] @ grown.flatten(3)).unflatten(3, series.shape[2:])
     most = [((basis @ part) @ basis.T).amax((1, 2, 3, 4)) for part in rings.split(max(1, NODES // len(basis) ** 3))]
     return torch.cat(most).double()
-
-
-@constant
-def _hessian_grid(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Rings, Tensor]:
-    """Rings and azimuths, four nodes a wavelength."""
-    azimuths = max(4 * lmax, 12)
-    angle = (torch.arange(azimuths, dtype=torch.float64) + 0.5) * (2 * math.pi / azimuths)
-    return Rings(lmax, angle[: azimuths // 2], dtype).to(device), fourier_basis(lmax, angle).to(device, dtype)
-
-
-def largest_curvature(coeffs: Float[Tensor, "batch modes"]) -> Float[Tensor, " batch"]:
-    """Largest downward second derivative of f along any geodesic, by the Hessian at four nodes a wavelength.
-
-    Between the nodes it can be a little larger: callers that need a bound add a margin.
-    """
-    rings, basis = _hessian_grid(so3_lmax(coeffs.shape[-1]), coeffs.dtype, coeffs.device)
-    second = derivative_coeffs(coeffs)[:, 4:]
-    count = max(1, NODES // (rings.table.shape[-1] * len(basis) ** 2))
-    most = []
-    for spectra in rings.spectra(second).split(count):
-        most.append(-_least_eigenvalue(((basis @ spectra) @ basis.T).flatten(2)).amin(-1))
-    return torch.cat(most).clamp(min=0)
-
-
-def _least_eigenvalue(entries: Float[Tensor, "batch 6 nodes"]) -> Float[Tensor, "batch nodes"]:
-    """A lower bound, half a per cent away, of the least eigenvalue of symmetric matrices (xx, yy, zz, xy, xz, yz).
-
-    Cardano: centre - 2 spread sin(pi / 6 + 2 / 3 asin t), t from the determinant; a parabola in t bounds that sine.
-    """
-    a, b, c, d, e, f = entries.unbind(1)
-    centre = (a + b + c).div_(3)
-    a, b, c = a - centre, b - centre, c - centre
-    dd, ee, ff = d * d, e * e, f * f
-    square = ((a * a + b * b).addcmul_(c, c).div_(6)).add_((dd + ee).add_(ff), alpha=1 / 3)
-    half = (a * (b * c - ff)).addcmul_(b, ee, value=-1).addcmul_(c, dd, value=-1).addcmul_(d * e, f, value=2).div_(2)
-    spread = square.sqrt()
-    cube = (square * spread).clamp_(min=torch.finfo(entries.dtype).tiny)
-    t = half.div_(cube).neg_().add_(1).clamp_(0, 2).div_(2).sqrt_()
-    return centre.addcmul_(spread, (t * -0.0774).add_(0.5774).mul_(t).add_(0.5), value=-2)

@@ -10,7 +10,7 @@ from scipy.special import elliprf
 from torch import Tensor
 
 from armillary.distributions import AdaptiveGrid, Bingham, MatrixFisher
-from armillary.distributions.families.quadratic_level import carlson_rf, integral_below, level_of_mass
+from armillary.distributions.families.quadratic_form.level import carlson_rf, integral_below, level_of_mass
 from armillary.so3 import exp, geodesic_distance, matrix_to_quat_xyzw, random_rotations
 
 DEGREE = math.pi / 180

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.distributions.families.fisher_family import FisherFamily
 from armillary.distributions.families.matrix_fisher import MatrixFisher
+from armillary.distributions.families.quadratic_form.fisher_family import FisherFamily
 
 ROUNDING = 1e-4  # how far from orthogonal the axes may be
 

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.distributions.families.fisher_family import FisherFamily
 from armillary.distributions.families.harmonic import HarmonicDistribution
-from armillary.distributions.families.mean_map import matrix_of_expectation
+from armillary.distributions.families.quadratic_form.fisher_family import FisherFamily
+from armillary.distributions.families.quadratic_form.mean_map import matrix_of_expectation
 from armillary.so3.rotation import require_rotations
 
 
@@ -20,7 +20,7 @@ class MatrixFisher(FisherFamily):
         parameter: F.
 
     Reference: The von Mises-Fisher matrix distribution in orientation statistics (Khatri and Mardia, 1977),
-        J. R. Statist. Soc. B 39, 95-106; for the integrals ``quadratic_integral``.
+        J. R. Statist. Soc. B 39, 95-106; for the integrals ``quadratic_form.integral``.
 
     Example:
         >>> density = MatrixFisher.isotropic(torch.eye(3), sigma=0.1)

@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from armillary.distributions.families.quadratic import ProperSVD, QuadraticDistribution
-from armillary.distributions.families.quadratic_integral import (
+from armillary.distributions.families.quadratic_form.distribution import ProperSVD, QuadraticDistribution
+from armillary.distributions.families.quadratic_form.integral import (
     REACH,
     exponential,
     first_moments,
     mean_of,
     root_exponential,
 )
-from armillary.distributions.families.quadratic_level import TINY, integral_below
+from armillary.distributions.families.quadratic_form.level import TINY, integral_below
 from armillary.so3.rotation import require_alike
 
 SOFTENING = 1e-8  # added to t; the ball where it counts holds 5e-9 of the mass of a sharp density

@@ -3,7 +3,7 @@ r"""The normaliser of the matrix Fisher distribution, its first and second deriv
 .. math:: c(F)=\int e^{\mathrm{tr}F^\top R}\,dR,\qquad \nabla\log c=E[R]=U\,\mathrm{diag}(m)\,V^\top,\qquad
     \nabla^2\log c=\mathrm{Cov}(R)
 
-are moments of the squared quaternion in the frame of F (``quadratic_integral``): :math:`m_i=1-2E(q_j^2+q_k^2)`; the
+are moments of the squared quaternion in the frame of F (``integral``): :math:`m_i=1-2E(q_j^2+q_k^2)`; the
 entries R_ij and R_ji are correlated with each other alone, by the means of :math:`q_i^2q_j^2\pm w^2q_k^2`. The singular
 value decomposition is never differentiated, so repeated and zero singular values are as good as any.
 
@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from armillary.distributions.families.quadratic import ProperSVD, proper_svd
-from armillary.distributions.families.quadratic_integral import exponential, first_moments, mean_of, second_moments
+from armillary.distributions.families.quadratic_form.distribution import ProperSVD, proper_svd
+from armillary.distributions.families.quadratic_form.integral import exponential, first_moments, mean_of, second_moments
 
 ITERATIONS = 10  # of Newton; six reach rounding from uniform to singular values 1e7
 

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from armillary.distributions.families.mean_map import expected_rotation, log_constant
-from armillary.distributions.families.quadratic import QuadraticDistribution
-from armillary.distributions.families.quadratic_integral import REACH, exponential, mean_of
+from armillary.distributions.families.quadratic_form.distribution import QuadraticDistribution
+from armillary.distributions.families.quadratic_form.integral import REACH, exponential, mean_of
+from armillary.distributions.families.quadratic_form.mean_map import expected_rotation, log_constant
 from armillary.so3.rotation import require_alike
 
 

@@ -1,7 +1,7 @@
 r"""The law of a quadratic form of the quaternion of a uniform random rotation: density, volume, quantiles.
 
 Let :math:`t=a\,x^2+b\,y^2+c\,z^2`, :math:`0\le a\le b\le c`. The Stieltjes transform of order two of the law of t is
-elementary (``quadratic_integral``); its jump across the cut is the slope of the density v of t, an elliptic integral:
+elementary (``integral``); its jump across the cut is the slope of the density v of t, an elliptic integral:
 
 .. math:: v(t)=\frac2\pi\sqrt{\frac{t}{abc}}\ R_F\!\Big(\frac{a-t}a,\frac{b-t}b,\frac{c-t}c\Big)\quad(t\le a),
 

@@ -18,8 +18,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from armillary.distributions.base import CredibleRegion, Modes, SO3Distribution, ball_radius, require_mass
-from armillary.distributions.families.angular_gaussian import draw_quat_wxyz
-from armillary.distributions.families.quadratic_level import TINY, integral_below, level_of_mass
+from armillary.distributions.families.quadratic_form.angular_gaussian import draw_quat_wxyz
+from armillary.distributions.families.quadratic_form.level import TINY, integral_below, level_of_mass
 from armillary.so3.rotation import quat_wxyz_to_matrix, require_rotations
 
 Self = TypeVar("Self", bound="QuadraticDistribution")

@@ -17,7 +17,7 @@ from armillary.harmonics.peaks import find_peaks
 from armillary.harmonics.rotate import rotate_so3
 from armillary.harmonics.wigner import evaluate_so3
 
-MANY_NODES = 10_000  # clouds of fewer are made finer for samples and level sets
+MANY_NODES = 4_000  # clouds of fewer are made finer for samples and level sets
 
 
 @runtime_checkable

@@ -123,7 +123,9 @@ def _whole_clouds(share: Share, tolerance: float) -> Iterator[Cloud]:
     for part in torch.arange(len(share.rows), device=share.rows.device).split(max(1, CLOUD // rule.nodes)):
         values = (rule.first @ rule.rings.spectra(share.coeffs[part])) @ rule.second
         log_weight = share.grid.log_weights(values.device).to(values)[:, None, None]
-        log_budget = (values + log_weight).flatten(1).logsumexp(1) + math.log(tolerance / 4)
+        top = values.amax((1, 2, 3), keepdim=True)
+        mass = ((values - top).clamp_(min=-80).exp_() * log_weight.exp()).sum((1, 2, 3))
+        log_budget = mass.log() + top.flatten() + math.log(tolerance / 4)
         # Nothing below can matter: the weights of all nodes sum to 1.
         lowest = log_budget[:, None, None, None]
         owner, ring, alpha, gamma = (values >= lowest).nonzero().unbind(1)

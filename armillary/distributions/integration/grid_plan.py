@@ -31,7 +31,7 @@ NODES = 2**22  # of all densities looked at together: bounds the memory
 WIDEST = 6  # nodes along the edge of a block; wider ones are halved first
 STEP = 4  # whole grids have a multiple of so many azimuths: few tables, large groups
 WHOLE = 88**3 / 2  # grids of fewer nodes are cheaper to sum than to search
-SEARCH = 10.0  # what a node in a block costs, in nodes of a whole grid
+SEARCH = 3.0  # what a node in a block costs, in nodes of a whole grid
 KEPT = 0.4  # part of the volume that a halving keeps, for the estimate of the cost only
 ROUNDING = 1  # units in the last place of the largest |f|, by which log integrals were wrong: up to 0.7 (tests)
 

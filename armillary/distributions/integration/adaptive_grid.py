@@ -130,7 +130,7 @@ def _whole_clouds(share: Share, tolerance: float) -> Iterator[Cloud]:
         lowest = log_budget[:, None, None, None]
         owner, ring, alpha, gamma = (values >= lowest).nonzero().unbind(1)
         node, height = share.grid.index(ring, alpha, gamma), values[owner, ring, alpha, gamma]
-        yield _cloud(share, part, owner, node, height, log_budget.double())
+        yield _cloud(share, part, owner, node, height, torch.full_like(top.flatten(), math.log(tolerance / 4)).double())
 
 
 def _block_cloud(share: Share) -> Iterator[Cloud]:
@@ -147,7 +147,7 @@ def _block_cloud(share: Share) -> Iterator[Cloud]:
         nodes.append(share.grid.index(*place))
         heights.append(values[chosen])
     everyone = torch.arange(len(share.rows), device=share.rows.device)
-    yield _cloud(share, everyone, torch.cat(owners), torch.cat(nodes), torch.cat(heights), log_budget)
+    yield _cloud(share, everyone, torch.cat(owners), torch.cat(nodes), torch.cat(heights), share.log_share)
 
 
 def _cloud(
@@ -156,10 +156,12 @@ def _cloud(
     owner: Int[Tensor, " nodes"],
     node: Int[Tensor, " nodes"],
     height: Float[Tensor, " nodes"],
-    log_budget: Float[Tensor, " densities"],
+    log_share: Float[Tensor, " densities"],
 ) -> Cloud:
-    """The nodes worth keeping."""
+    """The nodes worth keeping: without those that carry the given share (a log) of what all of them do."""
     log_weight = share.grid.log_weights(node.device)[share.grid.place(node)[0]]
     summit = height.new_full((len(part),), -torch.inf).scatter_reduce(0, owner, height, "amax").double()
-    kept = worth(height.double(), log_weight, owner, summit, torch.minimum(log_budget, summit - 1))
+    mass = (height.double() + log_weight - summit[owner]).clamp(min=-80).exp()
+    log_mass = torch.zeros_like(summit).index_add(0, owner, mass).log() + summit
+    kept = worth(height.double(), log_weight, owner, summit, torch.minimum(log_mass + log_share, summit - 1))
     return Cloud(share.rows[part], owner[kept], height[kept], ProductNodes(share.grid, node[kept]))

@@ -18,7 +18,7 @@ from armillary.harmonics.so3_transform import SO3Transform
 
 TOGETHER = 2**17  # nodes of several functions searched together: they stay in the cache
 FUNCTIONS = 2**20  # coefficients of functions handled together: bounds the memory
-FEWEST = 12  # candidates climbed for one peak: among 5,700 random functions none lost its highest
+FEWEST = 12  # candidates climbed for one peak: in trials none of 5,700 random functions lost its highest
 STEPS = 40  # the most Newton steps; few need more than five
 # A peak is at most this part of the range of f above its nearest node, which is 1.5 radians of the shortest wave away:
 # a trigonometric polynomial falls no faster from its top than a cosine (Bernstein and Szego).

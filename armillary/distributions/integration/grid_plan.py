@@ -33,7 +33,7 @@ STEP = 4  # whole grids have a multiple of so many azimuths: few tables, large g
 WHOLE = 88**3 / 2  # grids of fewer nodes are cheaper to sum than to search
 SEARCH = 3.0  # what a node in a block costs, in nodes of a whole grid
 KEPT = 0.4  # part of the volume that a halving keeps, for the estimate of the cost only
-ROUNDING = 1  # units in the last place of the largest |f|, by which log integrals were wrong: up to 0.7 (tests)
+ROUNDING = 1  # units in the last place of the largest |f|, by which log integrals were wrong: up to 0.7 in trials
 
 
 class Share(NamedTuple):

@@ -29,6 +29,7 @@ SCRIPTS = (
     "normaliser.py",
     "transforms.py",
     "azimuth.py",
+    "head_overhead.py",
 )
 
 

@@ -22,6 +22,7 @@ SCRIPTS = (
     "normaliser",
     "transforms",
     "azimuth",
+    "head_overhead",
 )
 PROMISED = {"name", "ratio", "target", "ours_ms", "theirs_ms", "peak_mb"}
 

@@ -2,7 +2,8 @@
 
 Figures at the top level are means over categories (as the tables of the field); ``per_category`` holds each one and
 ``all_views`` the same figures with every view counted alike. Errors are to the nearest equivalent under the object's
-symmetry; under ``without_symmetry`` they are to the labelled rotation itself.
+symmetry; under ``without_symmetry`` they are to the labelled rotation itself. ``median_error_top2_deg`` is the
+median of the better of the two highest peaks.
 """
 
 import torch
@@ -17,11 +18,16 @@ THRESHOLDS_DEG = (3, 5, 10, 15, 30)
 
 def errors(predictions: Predictions) -> Float[Tensor, " views"]:
     """Error of the most probable rotation, to the nearest equivalent truth, radians."""
+    return _nearest(predictions, predictions.mode[:, None])
+
+
+def _nearest(predictions: Predictions, answers: Float[Tensor, "views k 3 3"]) -> Float[Tensor, " views"]:
+    """Error of the best of k answers, to the nearest equivalent truth, radians."""
     error = torch.zeros_like(predictions.log_prob)
     for category, symmetry in enumerate(predictions.info.symmetries):
         chosen = predictions.category == category
-        mode = predictions.mode[chosen].to(error.dtype)
-        error[chosen] = rotation_error(mode, predictions.truth[chosen].to(error.dtype), symmetry)
+        truth = predictions.truth[chosen].to(error.dtype)[:, None].expand_as(answers[chosen])
+        error[chosen] = rotation_error(answers[chosen].to(error.dtype), truth, symmetry).amin(1)
     return error
 
 
@@ -42,11 +48,12 @@ def error_metrics(error: Float[Tensor, " views"]) -> dict[str, float]:
 
 def summarise(predictions: Predictions) -> dict:
     """All figures of a predictions file, as plain numbers for JSON."""
-    error = errors(predictions)
+    error, best_of_two = errors(predictions), _nearest(predictions, predictions.modes[:, :2])
     plain = rotation_error(predictions.mode, predictions.truth)
     categories = predictions.info.categories
+    answers = error, best_of_two, plain
     per_category = {
-        name: _figures(predictions, error, plain, predictions.category == index)
+        name: _figures(predictions, *answers, predictions.category == index)
         for index, name in enumerate(categories)
         if (predictions.category == index).any()
     }
@@ -57,17 +64,18 @@ def summarise(predictions: Predictions) -> dict:
         "measure": "ll_haar: Haar measure, uniform 0; ll_ipdf = ll_haar - ln(pi^2), uniform -2.289",
         "data": predictions.info.name,
         "per_category": per_category,
-        "all_views": _figures(predictions, error, plain, everything),
+        "all_views": _figures(predictions, *answers, everything),
     }
 
 
-def _figures(p: Predictions, error: Tensor, plain: Tensor, chosen: Tensor) -> dict:
+def _figures(p: Predictions, error: Tensor, best_of_two: Tensor, plain: Tensor, chosen: Tensor) -> dict:
     log_prob = p.log_prob[chosen]
     return {
         "ll_ipdf": log_likelihood(log_prob, "ipdf").item(),
         "ll_haar": log_likelihood(log_prob, "haar").item(),
         "spread_deg": torch.rad2deg(p.spread[chosen].mean()).item(),
         **error_metrics(error[chosen]),
+        "median_error_top2_deg": torch.rad2deg(median_error(best_of_two[chosen])).item(),
         "entropy": p.entropy[chosen].mean().item(),
         "coverage90": covered(log_prob, p.threshold_90[chosen]).float().mean().item(),
         "n": int(chosen.sum()),

@@ -77,6 +77,13 @@ def test_symmetry_counts_per_category(predictions):
     assert summarise(turned)["without_symmetry"]["acc30"] == 0.0
 
 
+def test_the_second_peak_counts_in_the_figure_for_two(predictions):
+    turned = predictions.mode @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    swapped = Predictions(**{**predictions.__dict__, "mode": turned, "modes": torch.stack([turned, predictions.mode], 1)})
+    arrow = summarise(swapped)["per_category"]["arrow"]
+    assert arrow["median_error_deg"] > 179.0 and arrow["median_error_top2_deg"] < 0.1
+
+
 def test_predictions_survive_the_file(tmp_path, predictions):
     predictions.save(tmp_path / "predictions.npz")
     loaded = Predictions.load(tmp_path / "predictions.npz")

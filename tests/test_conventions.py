@@ -93,6 +93,18 @@ def test_r6_the_same_generator_state_gives_the_same_numbers() -> None:
         assert torch.equal(first, second)
 
 
+def test_r7_viewpoints_are_where_the_camera_stands() -> None:
+    a, e, t = angle(0.4), angle(0.3), angle(-0.2)
+    rotation = so3.viewpoint_to_matrix(a, e, t)
+    assert_same(rotation, rotation_z(-t) @ rotation_x(math.pi / 2 + e) @ rotation_z(-a))
+    # The optical axis points from the camera to the object.
+    assert_same(-rotation[2], torch.stack([e.cos() * a.sin(), -e.cos() * a.cos(), e.sin()]))
+    # Untilted, up is up in the picture, whose y points down; a positive tilt turns it to the left.
+    up = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    assert (so3.viewpoint_to_matrix(a, e, angle(0.0)) @ up)[1] < 0
+    assert (so3.viewpoint_to_matrix(a, e, angle(0.1)) @ up)[0] < 0
+
+
 def test_o1_symmetry_acts_from_the_right(generator: torch.Generator) -> None:
     cube = SymmetryGroup.octahedral()
     rotation = so3.random_rotations(generator=generator, dtype=torch.float64)

@@ -28,3 +28,5 @@ from .rotation import rotation_y as rotation_y
 from .rotation import rotation_z as rotation_z
 from .rotation import to_euler_zyz as to_euler_zyz
 from .symmetry import SymmetryGroup as SymmetryGroup
+from .viewpoint import matrix_to_viewpoint as matrix_to_viewpoint
+from .viewpoint import viewpoint_to_matrix as viewpoint_to_matrix

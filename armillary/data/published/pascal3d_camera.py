@@ -1,10 +1,6 @@
-r"""The camera of PASCAL3D+: azimuth a, elevation e, in-plane turn theta (degrees), distance d.
+r"""The camera of PASCAL3D+: a viewpoint of azimuth, elevation and in-plane turn theta (degrees), and a distance d.
 
-The object's z axis is up; the camera at :math:`d\,(\cos e \sin a, -\cos e \cos a, \sin e)` looks at the origin:
-
-.. math:: R_{cam,obj} = \mathrm{diag}(1,-1,-1)\, R_z(\theta)\, R_x(e - \pi/2)\, R_z(-a), \qquad t = (0, 0, d)
-
-in OpenCV axes; diag(1,-1,-1) is the half-turn :math:`R_x(\pi)`, by which the matrix of other projects differs. Lengths
+Rotation as `armillary.so3.viewpoint_to_matrix`; the object's origin is at :math:`t = (0, 0, d)` in OpenCV axes. Lengths
 are in units of the CAD model, not metres. The focal length is focal * viewport pixels. Pixel coordinates are taken as
 they stand in the files, as the original Image2Sphere does; MATLAB, which wrote them, counts from 1, so that they
 may be off by one pixel: 0.02 degrees at the focal length of 3,000 pixels that the data set uses throughout.
@@ -12,13 +8,11 @@ may be off by one pixel: 0.02 degrees at the focal length of 3,000 pixels that t
 Reference: Beyond PASCAL (Xiang, Mottaghi, Savarese, 2014), https://cvgl.stanford.edu/projects/pascal3d.html
 """
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.so3 import rotation_x, rotation_z
+from armillary.so3 import viewpoint_to_matrix
 
 PASCAL_CATEGORIES = (
     "aeroplane", "bicycle", "boat", "bottle", "bus", "car",
@@ -29,16 +23,14 @@ PASCAL_CATEGORIES = (
 def viewpoint_rotation(
     azimuth_deg: Float[Tensor, "*batch"], elevation_deg: Float[Tensor, "*batch"], theta_deg: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch 3 3"]:
-    """R_cam_obj of viewpoints.
+    """R_cam_obj of viewpoints in degrees.
 
     Example:
         >>> zero = torch.zeros(())
         >>> viewpoint_rotation(zero, zero, zero).round().int().tolist()
         [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
     """
-    azimuth, elevation, theta = (torch.deg2rad(angle) for angle in (azimuth_deg, elevation_deg, theta_deg))
-    flip = torch.tensor([1.0, -1.0, -1.0], dtype=azimuth.dtype, device=azimuth.device).diag()
-    return flip @ rotation_z(theta) @ rotation_x(elevation - math.pi / 2) @ rotation_z(-azimuth)
+    return viewpoint_to_matrix(*(torch.deg2rad(angle) for angle in (azimuth_deg, elevation_deg, theta_deg)))
 
 
 def viewpoint_intrinsics(focal: float, px: float, py: float) -> Float[Tensor, "3 3"]:

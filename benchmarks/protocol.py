@@ -19,6 +19,8 @@ FAMILIES = ("aeroplane", "bed", "boat", "bookshelf", "car", "chair", "lamp", "mo
 # Members of each family; those of the test have numbers of their own.
 TRAINING_MEMBERS, TEST_MEMBERS, FIRST_TEST_MEMBER = 50, 10, 100_000
 TRAINING_SEED, TEST_SEED = 0, 1
+# Views of each solid that are kept apart.
+TEST_VIEWS = 200
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ def pictures(data: str, size: int, views: int, folder: Path) -> Pictures:
 
 
 def symsol(size: int, views: int) -> tuple[ImageStore, ImageStore]:
-    """So many views of each of five solids, and 200 others."""
+    """So many views of each of five solids, and some others."""
     shapes = [make_solid(name) for name in SYMSOL_I]
-    return _drawn(shapes, views, size, TRAINING_SEED), _drawn(shapes, 200, size, TEST_SEED)
+    return _drawn(shapes, views, size, TRAINING_SEED), _drawn(shapes, TEST_VIEWS, size, TEST_SEED)
 
 
 def zoo(size: int, views: int) -> tuple[ImageStore, ImageStore]:

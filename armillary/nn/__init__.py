@@ -16,3 +16,8 @@ from armillary.nn.head import HarmonicHead as HarmonicHead
 from armillary.nn.lift import HarmonicLift as HarmonicLift
 from armillary.nn.lift import Lift as Lift
 from armillary.nn.lift import SpatialLift as SpatialLift
+from armillary.nn.signs import SignTable as SignTable
+from armillary.nn.sphere_head import SphereHead as SphereHead
+from armillary.nn.sphere_prediction import SpherePrediction as SpherePrediction
+from armillary.nn.spherical_exponential import spherical_exponential as spherical_exponential
+from armillary.nn.spherical_exponential import spherical_flat as spherical_flat

@@ -1,0 +1,78 @@
+"""The head of Spherical Regression: features become magnitudes and signs of points on a sphere."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from armillary.nn.signs import SignTable
+from armillary.nn.sphere_prediction import SphereKind, SpherePrediction
+
+# Spread of untrained weights; regQuatNet.py and regEulerNet.py.
+SPREAD = 0.005
+
+
+class SphereHead(nn.Module):
+    """One hidden layer, then for each category a linear layer of its own.
+
+    The original is told the category when it is trained and when it answers, and takes that category's last layer
+    (there "Maskout"); without categories there is one last layer for all.
+
+    Args:
+        channels: Number of features.
+        table: Sign vectors of the points; says how many coordinates they have.
+        kind: How outputs become points; only "exp" has a classifier of signs.
+        categories: Number of last layers to choose from; 0: one, and no category is asked for.
+        hidden: Width of the hidden layer; 0: none.
+        dropout: Part of the hidden layer that is dropped in training.
+
+    Example:
+        >>> head = SphereHead(16, SignTable.quaternions(), categories=3)
+        >>> head(torch.rand(2, 16), torch.tensor([0, 2])).point().shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        table: SignTable,
+        kind: SphereKind = "exp",
+        categories: int = 0,
+        hidden: int = 512,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.table, self.categories = table, categories
+        self.kind: SphereKind = kind
+        self.outputs = table.coordinates + (table.classes if kind == "exp" else 0)
+        layers = [nn.Linear(channels, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
+        self.hidden = nn.Sequential(*layers)
+        self.last = nn.Linear(hidden or channels, max(categories, 1) * self.outputs)
+        for layer in (*layers[:1], self.last):
+            assert isinstance(layer, nn.Linear)
+            nn.init.normal_(layer.weight, std=SPREAD)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self, features: Float[Tensor, "batch channels"], category: Int[Tensor, " batch"] | None = None
+    ) -> SpherePrediction:
+        """The prediction of each row, by the last layer of its category."""
+        output = self.last(self.hidden(features))
+        if self.categories:
+            output = self._chosen(output, category)
+        if self.kind != "exp":
+            return SpherePrediction(output, None, self.kind, self.table)
+        magnitude, signs = output.split([self.table.coordinates, self.table.classes], -1)
+        return SpherePrediction(magnitude, signs, self.kind, self.table)
+
+    def _chosen(
+        self, output: Float[Tensor, "batch all"], category: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch outputs"]:
+        if category is None:
+            raise ValueError(
+                f"expected the category of each row (the head has {self.categories}), got None; pass category="
+            )
+        if bool(((category < 0) | (category >= self.categories)).any()):
+            low, high = int(category.min()), int(category.max())
+            raise ValueError(f"expected categories from 0 to {self.categories - 1}, got {low} to {high}; renumber them")
+        each = output.unflatten(-1, (self.categories, self.outputs))
+        return each[torch.arange(len(output), device=output.device), category.long()]

@@ -8,6 +8,7 @@ from armillary.data.published.modelnet10 import is_modelnet10_lmdb, is_modelnet1
 from armillary.data.published.modelnet10_lmdb import Modelnet10Lmdb
 from armillary.data.published.modelnet10_npz import Modelnet10Npz
 from armillary.data.published.pascal3d import SPLITS, Pascal3d, pascal3d_folder
+from armillary.data.published.pascal3d_viewpoint import PREFIX, viewpoint_splits
 from armillary.data.published.render_for_cnn import FOLDER, SYNSETS, Mixture, RenderForCnn
 from armillary.data.published.symsol import SHAPE_SETS, Symsol, symsol_parts, symsol_tree
 from armillary.data.sample import Reader
@@ -63,14 +64,18 @@ def _pascal3d(path: Path, on_fault: OnFault) -> Openers:
 
     if not path.is_dir():
         return {}
-    found: Openers = {split: opener(split) for split in SPLITS} if pascal3d_folder(path) else {}
+    found: Openers = {}
+    if pascal3d_folder(path):
+        found = {**{split: opener(split) for split in SPLITS}, **viewpoint_splits(path, on_fault)}
     if any((path / synset).is_dir() for synset in SYNSETS):
         return {"": lambda: RenderForCnn(path, on_fault)}
     synthetic = path / FOLDER
     if synthetic.is_dir():
         found["synthetic"] = lambda: RenderForCnn(synthetic, on_fault)
-        if "train" in found:
-            found["train-synthetic"] = lambda: Mixture(
-                Pascal3d(path, "train", on_fault=on_fault), RenderForCnn(synthetic, on_fault)
-            )
+        for split in [name for name in ("train", f"{PREFIX}train") if name in found]:
+            found[f"{split}-synthetic"] = _mixture(found[split], found["synthetic"])
     return found
+
+
+def _mixture(real: Callable[[], Reader], synthetic: Callable[[], Reader]) -> Callable[[], Reader]:
+    return lambda: Mixture(real(), synthetic())

@@ -12,8 +12,9 @@
 
 Splits: `train` is VOC train, ImageNet train and ImageNet val; `test` is VOC val; the parts alone are `voc-train`,
 `imagenet-train`, `imagenet-val`. The protocol takes the first object of each picture and leaves out those that are
-occluded, truncated or difficult, that have only a coarse viewpoint (distance 0) or an empty box. A sample is the whole
-photograph with its camera and box: the virtual camera then crops. Lengths are in units of the CAD models.
+occluded, truncated or difficult, that have only a coarse viewpoint (distance 0) or an empty box; another protocol is in
+pascal3d_viewpoint.py. A sample is the whole photograph with its camera and box: the virtual camera then crops. Lengths
+are in units of the CAD models.
 """
 
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ SPLITS: dict[str, tuple[tuple[str, str], ...]] = {
     "imagenet-val": (("imagenet", "val"),),
 }
 FOLDER = "PASCAL3D+_release1.1"
+# Focal length in pixels where no camera is known: that of the others.
+LONG_LENS = 3000.0
 _SUFFIX = {"pascal": ".jpg", "imagenet": ".JPEG"}
 _VOC_LISTS = Path("PASCAL", "VOCdevkit", "VOC2012", "ImageSets", "Main")
 
@@ -60,6 +63,8 @@ class Pascal3d(Reader):
         split: see above.
         exclude: leave objects with these flags out.
         objects: the first of each picture, as the protocol has it, or all of the category that its folder names.
+        coarse: take objects of which only the seen side is annotated too, for untilted; their camera is not known, so
+            that of a long lens aimed at the box stands for it.
         on_fault: leave out pictures without annotation, viewpoint or file with one note, or refuse the data set.
         progress: show a bar while the annotations are read.
     """
@@ -70,6 +75,7 @@ class Pascal3d(Reader):
         split: str = "train",
         exclude: Sequence[Exclusion] = EXCLUSIONS,
         objects: Literal["first", "all"] = "first",
+        coarse: bool = False,
         on_fault: OnFault = "skip",
         progress: bool = True,
     ) -> None:
@@ -85,11 +91,9 @@ class Pascal3d(Reader):
         for category, part, name in tqdm(
             listed, desc=f"reading {split}", unit="annotation", disable=not progress, delay=1
         ):
-            self._read(category, part, name, exclude, objects)
+            self._read(category, part, name, exclude, objects, coarse)
         self.faults.settle(on_fault, len(self._objects) + len(self.faults) + len(self.excluded))
-        viewpoints = [entry.annotation.viewpoint or {} for entry in self._objects]
-        columns = ("azimuth", "elevation", "theta", "distance")
-        angles = torch.tensor([[view[key] for key in columns] for view in viewpoints], dtype=torch.float64)
+        angles = torch.tensor([_angles(entry.annotation) for entry in self._objects], dtype=torch.float64)
         azimuth, elevation, theta, distance = angles.reshape(-1, 4).unbind(-1)
         self.rotations = viewpoint_rotation(azimuth, elevation, theta).float()
         self.translations = torch.stack([torch.zeros_like(distance)] * 2 + [distance], -1).float()
@@ -107,13 +111,16 @@ class Pascal3d(Reader):
     def __getitem__(self, index: int) -> Sample:
         entry = self._objects[index]
         view = entry.annotation.viewpoint
-        assert view is not None
         image, _ = read_picture(entry.picture)
+        left, top, right, bottom = entry.annotation.box
+        camera = (LONG_LENS, (left + right) / 2, (top + bottom) / 2)
+        if view is not None:
+            camera = (view["focal"] * view["viewport"], view["px"], view["py"])
         return Sample(
             image,
             self.rotations[index],
-            self.translations[index],
-            viewpoint_intrinsics(view["focal"] * view["viewport"], view["px"], view["py"]).float(),
+            None if view is None else self.translations[index],
+            viewpoint_intrinsics(*camera).float(),
             category=int(self.categories[index]),
             name=entry.name,
             box=torch.tensor(entry.annotation.box),
@@ -146,7 +153,13 @@ class Pascal3d(Reader):
         return [(line[0], line[1] if len(line) > 1 else "") for line in words if line]
 
     def _read(
-        self, category: str, part: str, name: str, exclude: Sequence[str], objects: Literal["first", "all"]
+        self,
+        category: str,
+        part: str,
+        name: str,
+        exclude: Sequence[str],
+        objects: Literal["first", "all"],
+        coarse: bool,
     ) -> None:
         """Take the objects of one picture, or note why not."""
         full = f"{category}_{part}/{name}"
@@ -167,7 +180,7 @@ class Pascal3d(Reader):
         if not chosen:
             self.faults.add("without an object", full)
         for label, annotation in chosen:
-            kind = _reason(annotation, exclude)
+            kind = _reason(annotation, exclude, coarse)
             if kind is None:
                 self._objects.append(_Object(label, picture, annotation))
             else:
@@ -177,16 +190,25 @@ class Pascal3d(Reader):
 _FAULTS = ("without a viewpoint", "of unknown category")
 
 
-def _reason(annotation: Annotation, exclude: Sequence[str]) -> str | None:
+def _reason(annotation: Annotation, exclude: Sequence[str], coarse: bool) -> str | None:
     """Why an object is left out, or None."""
-    if annotation.viewpoint is None:
-        return "with a coarse viewpoint" if annotation.coarse else "without a viewpoint"
+    if annotation.viewpoint is None and annotation.coarse is None:
+        return "without a viewpoint"
     if annotation.category not in PASCAL_CATEGORIES:
         return "of unknown category"
-    if annotation.viewpoint["distance"] == 0:
+    if annotation.viewpoint is None and not coarse:
         return "with a coarse viewpoint"
     flagged = next((flag for flag in exclude if flag in annotation.flags), None)
     return flagged or ("with an empty box" if annotation.empty else None)
+
+
+def _angles(annotation: Annotation) -> tuple[float, float, float, float]:
+    """Azimuth, elevation, theta (degrees) and distance, 0 where it is not known."""
+    view = annotation.viewpoint
+    if view is not None:
+        return view["azimuth"], view["elevation"], view["theta"], view["distance"]
+    assert annotation.coarse is not None
+    return *annotation.coarse, 0.0, 0.0
 
 
 def pascal3d_folder(path: Path) -> Path | None:

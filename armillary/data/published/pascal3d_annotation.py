@@ -8,7 +8,8 @@ Annotations/car_imagenet/n02814533_10001.mat
       occluded, truncated, difficult   0 or 1
       viewpoint              empty where nobody annotated it
         azimuth, elevation, theta      degrees
-        distance             0 where only a coarse azimuth is known
+        distance             0 where only the side that is seen was annotated
+        azimuth_coarse, elevation_coarse   degrees, that side
         focal, viewport      their product is the focal length in pixels: 1 and 3000
         px, py               principal point, pixels
 """
@@ -27,15 +28,15 @@ _VIEWPOINT = ("azimuth", "elevation", "theta", "distance", "px", "py")
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of an object; `viewpoint` is None where it was not annotated."""
+    """What is known of an object; `viewpoint` is None where it was not annotated, or coarsely."""
 
     category: str
     # Left, top, right, bottom, pixels.
     box: tuple[float, float, float, float]
     flags: frozenset[str]
     viewpoint: dict[str, float] | None = None
-    # Only the side that is seen was annotated.
-    coarse: bool = False
+    # Azimuth and elevation of the side that is seen, degrees, where nothing more was annotated.
+    coarse: tuple[float, float] | None = None
 
     @property
     def empty(self) -> bool:
@@ -69,18 +70,26 @@ def _annotation(entry: dict[str, Any]) -> Annotation:
     left, top, right, bottom = box.tolist()
     flags = frozenset(name for name in EXCLUSIONS if _number(entry.get(name, 0)))
     view = entry.get("viewpoint")
-    coarse = isinstance(view, dict) and not _number(view.get("distance")) and "azimuth_coarse" in view
-    return Annotation(str(entry["class"]), (left, top, right, bottom), flags, _viewpoint(view), coarse)
+    return Annotation(str(entry["class"]), (left, top, right, bottom), flags, _viewpoint(view), _coarse(view))
+
+
+def _coarse(entry: object) -> tuple[float, float] | None:
+    """Azimuth and elevation of the side that is seen, where nothing more is known; 0 where that has no elevation."""
+    if not isinstance(entry, dict) or _number(entry.get("distance")):
+        return None
+    azimuth, elevation = _number(entry.get("azimuth_coarse")), _number(entry.get("elevation_coarse", 0))
+    return None if azimuth is None or elevation is None else (azimuth, elevation)
 
 
 def _viewpoint(entry: object) -> dict[str, float] | None:
-    """The numbers of a viewpoint; focal length and viewport are 1 and 3000 where they are left out."""
+    """The numbers of a precise viewpoint; focal length and viewport are 1 and 3000 where they are left out."""
     if not isinstance(entry, dict):
         return None
     numbers = {name: _number(entry.get(name)) for name in _VIEWPOINT}
     numbers |= {"focal": _number(entry.get("focal", 1)), "viewport": _number(entry.get("viewport", 3000))}
     known = {name: number for name, number in numbers.items() if number is not None and np.isfinite(number)}
-    return known if len(known) == len(numbers) and known["focal"] * known["viewport"] > 0 else None
+    sound = len(known) == len(numbers) and known["distance"] != 0 and known["focal"] * known["viewport"] > 0
+    return known if sound else None
 
 
 def _number(value: object) -> float | None:

@@ -12,6 +12,7 @@ from scipy.spatial import ConvexHull
 from armillary.data import ImageStore, dataset_splits, open_dataset, project
 from armillary.data.published import Mixture, Pascal3d, RenderForCnn
 from armillary.data.published.pascal3d_camera import viewpoint_rotation
+from armillary.data.published.pascal3d_viewpoint import TRAIN_OBJECTS, VAL_OBJECTS
 from armillary.so3 import geodesic_distance
 
 WritePublished = Callable[[str], Path]
@@ -93,7 +94,9 @@ def test_the_object_reprojects_to_half_a_pixel_before_and_after_the_crop(
 def test_the_splits_are_made_of_their_parts(write_published: WritePublished):
     root = write_published("pascal3d")
     assert dataset_splits(root) == (
-        "train", "test", "voc-train", "imagenet-train", "imagenet-val", "synthetic", "train-synthetic",
+        "train", "test", "voc-train", "imagenet-train", "imagenet-val",
+        "viewpoint-train", "viewpoint-easy", "viewpoint-nonOccl", "viewpoint-nonDiff", "viewpoint-all",
+        "synthetic", "train-synthetic", "viewpoint-train-synthetic",
     )  # fmt: skip
     names = {split: open_dataset(root, split).names for split in dataset_splits(root)[:5]}
     assert names["train"] == ("car_pascal/2008_000001", "car_imagenet/n02958343_1", "chair_imagenet/n03001627_2")
@@ -221,3 +224,32 @@ def test_an_epoch_of_the_mixture_is_four_times_the_photographs(write_published: 
     assert drawn[0] == drawn[1] != drawn[2]
     with pytest.raises(ValueError, match="expected a share from 0 to below 1"):
         Mixture(real, synthetic, share=1.0)
+
+
+def test_the_viewpoint_protocol_takes_every_object_and_coarse_viewpoints(
+    write_published: WritePublished, pascal: SimpleNamespace
+):
+    release = write_published("pascal3d") / "PASCAL3D+_release1.1"
+    plain, hidden, hard = ({}, {"occluded": 1}, {"difficult": 1})
+    entries = [
+        pascal.annotation("car", (azimuth, 0.0, 0.0), (1.0, 2.0), [1.0, 2.0, 31.0, 42.0], **flags)
+        for azimuth, flags in ((90.0, plain), (120.0, hidden), (150.0, hard), (225.0, {"distance": 0.0}))
+    ]
+    entries[-1]["viewpoint"] |= {"azimuth": 0.0, "elevation_coarse": 12.5}
+    pascal.write_annotation(release, "car", "pascal", "2008_000003", entries)
+    found = {name: open_dataset(release, f"viewpoint-{name}") for name in ("easy", "nonOccl", "nonDiff", "all")}
+    assert {name: [int(full[-1]) for full in reader.names] for name, reader in found.items()} == {
+        "easy": [0, 3], "nonOccl": [0, 2, 3], "nonDiff": [0, 1, 3], "all": [0, 1, 2, 3],
+    }  # fmt: skip
+    coarse = found["easy"][1]
+    torch.testing.assert_close(coarse.rotation, viewpoint_rotation(*angles(225.0, 12.5, 0.0)).float())
+    # Its camera is aimed at the box, so that the crop keeps the annotated angles.
+    assert coarse.translation is None and coarse.intrinsics[:2, 2].tolist() == [16, 22]
+    store = ImageStore.from_reader(found["easy"], size=32, progress=False)
+    assert geodesic_distance(store.turns[1], torch.eye(3)) < 1e-4  # rounding at 3,000 px of focal length
+    assert len(open_dataset(release, "viewpoint-train")) == 3
+
+
+def test_the_original_counts_add_up():
+    assert {name: sum(counts) for name, counts in VAL_OBJECTS.items()} == {"easy": 2136, "nonDiff": 5979, "all": 6910}
+    assert sum(TRAIN_OBJECTS) == 29786

@@ -1,44 +1,44 @@
 """The original Image2Sphere and ours, side by side: same encoder, same pictures, same number of steps, several seeds.
 
-    python benchmarks/side_by_side.py symsol --out FOLDER
-    python benchmarks/side_by_side.py zoo --views 20 --out FOLDER
+Each rung of benchmarks/ladder.py is trained and evaluated once for each seed. What is there already is not done again,
+so that the command may be stopped, and run twice at once with other rungs or seeds. FOLDER/table.md and
+FOLDER/table.png show all that is there.
 
-Each rung of `ladder.py` is trained and evaluated once for each seed in a folder of its own; what is there already is
-not done again, so that the command may be stopped, and run twice at once with other `--rungs` or `--seeds`. The table
-is printed from all that is there, and written to FOLDER/table.md with FOLDER/table.png.
+examples:
+  python benchmarks/side_by_side.py symsol --out FOLDER
+  python benchmarks/side_by_side.py zoo --views 20 --out FOLDER
 """
 
 import json
-import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import tyro
 from ladder import Rung, ladder
-from protocol import Pictures, pictures
+from measure import measure
+from protocol import PROTOCOLS, Pictures, pictures
+from rung_table import category_table, picture, table
 
 from armillary.apps.machine import flush_denormals, use_threads
-from armillary.data import ImageStore, centre_crop
+from armillary.data.atomic import write_atomically
 from armillary.data.record import write_json
-from armillary.evaluation import accuracy_at, log_likelihood, median_error, rotation_error
-from armillary.models import Model, from_pretrained
+from armillary.models import from_pretrained
+from armillary.models.image2sphere import Image2Sphere
 from armillary.training import train
 
-FIGURES = {"ll_ipdf": "ll_ipdf", "acc15": "Acc@15", "acc30": "Acc@30", "median": "median", "top2": "best of two"}
+# Shown category by category.
+COMPARED = ("tuned", "lmax")
 
 
 @dataclass(frozen=True)
-class Command:
-    """Options of the comparison."""
+class Settings:
+    """What all rungs of one comparison share."""
 
-    # Which pictures: symsol or zoo.
+    # Which pictures: symsol, zoo, or points:FOLDER for models given as points.
     data: tyro.conf.Positional[str]
-
-    # The folder for runs and table.
-    out: Path
 
     # Views of each object to train on.
     views: int = 10_000
@@ -46,11 +46,21 @@ class Command:
     # Side of the pictures, pixels.
     size: int = 48
 
-    # The encoder of all rungs.
+    # The encoder.
     encoder: str = "small-fine"
 
     # Steps of 64 views.
-    steps: int = 1200
+    steps: int = 600
+
+
+@dataclass(frozen=True)
+class Command:
+    """Options of the comparison."""
+
+    settings: tyro.conf.OmitArgPrefixes[Settings]
+
+    # The folder for runs and table.
+    out: Path
 
     # One training of each rung for each.
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -65,14 +75,33 @@ class Command:
 def main() -> None:
     """Run the comparison."""
     command = tyro.cli(Command, description=__doc__)
+    if command.settings.data.split(":")[0] not in PROTOCOLS:
+        raise SystemExit(f"{command.settings.data}: expected one of {', '.join(PROTOCOLS)}; choose one")
     flush_denormals()
     use_threads(command.threads)
-    drawn = pictures(command.data, command.size, command.views, command.out / "pictures")
+    _keep_settings(command)
+    settings = command.settings
+    drawn = pictures(settings.data, settings.size, settings.views, command.out / "pictures")
+    rungs = _rungs(settings, 0, drawn)
     for seed in command.seeds:
-        rungs = ladder(command.encoder, command.size, command.steps, seed, drawn.equivalent_labels)
         for name in command.rungs or tuple(rungs):
-            _climb(command.out, name, rungs, seed, drawn)
-    print(table(command.out, ladder(command.encoder, command.size, command.steps, 0)))
+            _climb(command.out, name, _rungs(settings, seed, drawn), seed, drawn)
+    text = "\n\n".join((json.dumps(asdict(settings)), table(command.out, rungs), category_table(command.out, COMPARED)))
+    write_atomically(command.out / "table.md", text.encode())
+    write_atomically(command.out / "table.png", picture(command.out, rungs))
+    print(text)
+
+
+def _rungs(settings: Settings, seed: int, drawn: Pictures) -> Mapping[str, Rung]:
+    return ladder(settings.encoder, settings.size, settings.steps, seed, drawn.equivalent_labels)
+
+
+def _keep_settings(command: Command) -> None:
+    path, record = command.out / "settings.json", asdict(command.settings)
+    command.out.mkdir(parents=True, exist_ok=True)
+    if path.exists() and json.loads(path.read_text()) != record:
+        raise SystemExit(f"{path}: expected the settings of this comparison, got others; choose another --out")
+    write_json(path, record)
 
 
 def _climb(out: Path, name: str, rungs: Mapping[str, Rung], seed: int, drawn: Pictures) -> None:
@@ -83,66 +112,15 @@ def _climb(out: Path, name: str, rungs: Mapping[str, Rung], seed: int, drawn: Pi
     folder = out / "runs" / f"{rung.weights_of or name}-{seed}"
     started, used = time.perf_counter(), time.process_time()
     train(rung.config, folder, drawn.training)
-    trained, burnt = time.perf_counter() - started, time.process_time() - used
-    record = measure(from_pretrained(folder / "model"), drawn.test, rung.random_answers, seed)
-    write_json(target, {**record, "seconds": trained, "cpu_seconds": burnt})
-    print(name, seed, json.dumps(record["mean"]), flush=True)
-
-
-def measure(model: Model, test: ImageStore, random_answers: bool, seed: int) -> dict:
-    """Figures for each category and their mean; errors to the nearest rotation that the symmetry makes equivalent."""
-    if random_answers:
-        # Random points are the lift's behaviour in training.
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - used
+    model = from_pretrained(folder / "model")
+    if rung.random_answers and isinstance(model, Image2Sphere):
+        # Random points are what the lift does in training.
         torch.manual_seed(seed)
-        model.lift.train()  # type: ignore[operator, union-attr]
-    size = model.config.image_size
-    error, best, log_prob = (torch.zeros(len(test)) for _ in range(3))
-    for start in range(0, len(test), 32):
-        index = torch.arange(start, min(start + 32, len(test)))
-        batch = centre_crop(test[index], size)
-        with torch.no_grad():
-            density = model(batch.images, batch.category)
-            peaks, log_prob[index] = density.modes(2), density.log_prob(batch.rotations)
-        for number, symmetry in enumerate(test.info.symmetries):
-            chosen = (batch.category == number).nonzero().flatten()
-            truth = batch.rotations[chosen][:, None].expand(-1, 2, -1, -1)
-            both = rotation_error(peaks.rotation[chosen].float(), truth, symmetry)
-            error[index[chosen]], best[index[chosen]] = both[:, 0], both.amin(1)
-    categories = {
-        name: _figures(error[test.category == number], best[test.category == number], log_prob[test.category == number])
-        for number, name in enumerate(test.info.categories)
-    }
-    mean = {figure: statistics.fmean(each[figure] for each in categories.values()) for figure in FIGURES}
-    return {"mean": mean, "categories": categories}
-
-
-def _figures(error: torch.Tensor, best: torch.Tensor, log_prob: torch.Tensor) -> dict[str, float]:
-    return {
-        "ll_ipdf": log_likelihood(log_prob, "ipdf").item(),
-        "acc15": 100 * accuracy_at(error, 15).item(),
-        "acc30": 100 * accuracy_at(error, 30).item(),
-        "median": torch.rad2deg(median_error(error)).item(),
-        "top2": torch.rad2deg(median_error(best)).item(),
-    }
-
-
-def table(out: Path, rungs: Mapping[str, Rung]) -> str:
-    """Mean and spread over the seeds that are there, rung by rung, as Markdown."""
-    lines = [f"| | seeds | {' | '.join(FIGURES.values())} |", f"|---|---{'|---' * len(FIGURES)}|"]
-    for name, rung in rungs.items():
-        records = [json.loads(path.read_text())["mean"] for path in sorted(out.glob(f"{name}-*.json"))]
-        if records:
-            cells = [_spread([record[figure] for record in records]) for figure in FIGURES]
-            lines.append(f"| {rung.change} | {len(records)} | {' | '.join(cells)} |")
-    text = "\n".join(lines)
-    (out / "table.md").write_text(text + "\n")
-    return text
-
-
-def _spread(values: list[float]) -> str:
-    digits = 2 if max(values) < 10 else 1
-    half = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.{digits}f}{half}"
+        model.lift.train()
+    record = {**measure(model, drawn.test), "seconds": seconds, "cpu_seconds": cpu_seconds}
+    write_json(target, record)
+    print(name, seed, json.dumps(record["mean"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from armillary.data import (
     write_bop,
 )
 from armillary.data.rendering.renderer import Backend
-from armillary.data.shapes.mesh import SUFFIXES
+from armillary.data.shapes.mesh_file import SUFFIXES
 from armillary.so3 import SymmetryGroup, rotation_x, rotation_y
 
 # Radius in metres a mesh is scaled to when its unit is not given: about what a hand holds.
@@ -33,7 +33,7 @@ UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 
 DESCRIPTION = f"""Render random views of meshes or procedural shapes into a data set (BOP format).
 
-Sources are mesh files ({", ".join(SUFFIXES)}),
+Sources are mesh files ({", ".join(SUFFIXES)}; a scan without faces too),
 solids ({", ".join(SOLIDS)}),
 or families of the zoo, of which every member is another ({", ".join(FAMILIES)}).
 The same command again completes an interrupted data set; another split or seed makes further views.
@@ -44,6 +44,7 @@ examples:
   armillary render vase.ply gear.obj --symmetry vase=Cinf gear=C12:x --out rendered
   armillary render tet cube icosa --views 1000 --out solids
   armillary render chair mug --members 20 --views 100 --out zoo
+  armillary render chair mug --views 500 --scene.poses viewsphere --scene.elevation-deg 0 45 --out standing
 """
 
 
@@ -126,7 +127,9 @@ def _shapes(source: str, command: RenderCommand, symmetries: dict[str, SymmetryG
 def _mesh_shape(path: Path, unit: Literal["m", "cm", "mm"] | None, symmetries: dict[str, SymmetryGroup]) -> Shape:
     mesh = load_mesh(path)
     radius = FIT_RADIUS if unit is None else mesh.bounding_sphere()[1] * UNITS[unit]
-    if not mesh.watertight:
+    if mesh.patches:
+        print(f"{path}: points without faces; each is drawn as a small flat patch", file=sys.stderr)
+    elif not mesh.watertight:
         print(f"{path}: the surface is not closed; it is rendered from both sides", file=sys.stderr)
     return Shape(path.stem, mesh.scaled(radius), symmetries.get(path.stem, SymmetryGroup.trivial()))
 

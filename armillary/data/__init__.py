@@ -34,5 +34,6 @@ from .shapes import make_shape as make_shape
 from .shapes import make_solid as make_solid
 from .shapes import merge_meshes as merge_meshes
 from .shapes import smooth as smooth
+from .shapes import surfels as surfels
 from .store import ImageStore as ImageStore
 from .virtual_camera import VirtualCamera as VirtualCamera

@@ -71,6 +71,18 @@ def test_an_open_mesh_is_rendered_and_mentioned(tmp_path, capsys):
     assert "sail.off: the surface is not closed" in capsys.readouterr().err
 
 
+def test_points_without_faces_are_rendered_and_mentioned(tmp_path, capsys):
+    grid = "\n".join(f"{x} {y} 0" for x in range(5) for y in range(5))
+    header = (
+        "ply\nformat ascii 1.0\nelement vertex 25\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    )
+    (tmp_path / "scan.ply").write_text(header + grid + "\n")
+    words = ["render", str(tmp_path / "scan.ply"), "--views", "1", "--scene.size", "16", "--scene.background", "white"]
+    assert main([*words, "--backend", "torch", "--out", str(tmp_path / "out")]) == 0
+    said_there = capsys.readouterr().err
+    assert "scan.ply: points without faces" in said_there and "not closed" not in said_there
+
+
 def test_an_unfinished_run_says_how_to_finish(tmp_path, rendered, photo, capsys):
     words = ["train", "--data", str(rendered), "--recipe", "debug", "--out", str(tmp_path / "run")]
     assert main([*words, "--stop-after", "2"]) == 0

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-BackgroundKind = Literal["black", "grey", "colour", "gradient", "noise", "mixed"]
+BackgroundKind = Literal["black", "grey", "white", "colour", "gradient", "noise", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def random_backgrounds(
     kind: BackgroundKind = "mixed",
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "{size} {height} {width} 3"]:
-    """Random pictures to put behind the object: flat colours, gradients, smooth noise, or a mixture of the three.
+    """Pictures to put behind the object: black, grey, white, or random colours, gradients, smooth noise, or a mixture
+    of these three.
 
     Example:
         >>> random_backgrounds(2, 8, 8, "gradient", torch.Generator().manual_seed(0)).shape
@@ -81,8 +82,9 @@ def random_backgrounds(
     """
     if kind not in get_args(BackgroundKind):
         raise ValueError(f"expected a background among {', '.join(get_args(BackgroundKind))}, got '{kind}'; choose one")
-    if kind in ("black", "grey"):
-        return torch.full((size, height, width, 3), 0.0 if kind == "black" else 0.5)
+    plain = {"black": 0.0, "grey": 0.5, "white": 1.0}
+    if kind in plain:
+        return torch.full((size, height, width, 3), plain[kind])
     first = torch.rand(size, 1, 1, 3, generator=generator)
     if kind == "colour":
         return first.expand(size, height, width, 3).clone()

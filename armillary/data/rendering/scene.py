@@ -1,6 +1,7 @@
 """Random views of a shape: view i of object k is a pure function of (seed, k, i), whatever else is rendered.
 
-Rotations are uniform on SO(3); the object's bounding sphere sits near the picture's middle and fills a stated share of
+Rotations are uniform on SO(3), or those of a camera on the view sphere about an object that stands, its z axis up. The
+object's bounding sphere sits near the picture's middle and fills a stated share of
 it. Views are drawn in blocks of fixed size, one random generator per block, so that any block can be made again alone.
 """
 
@@ -18,12 +19,13 @@ from armillary.data.camera import intrinsics_from_fov
 from armillary.data.rendering.lighting import BackgroundKind, Lights, random_backgrounds, random_lights, studio_lights
 from armillary.data.rendering.renderer import Frames, Renderer
 from armillary.data.shapes.mesh import Mesh
-from armillary.so3 import random_rotations
+from armillary.so3 import random_rotations, viewpoint_to_matrix
 
 # Views per block: large enough for the renderer to batch, small enough that a lost block costs little.
 BLOCK = 32
 
 LightKind = Literal["studio", "random"]
+PoseKind = Literal["uniform", "viewsphere"]
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,32 @@ class SceneSettings:
     shift: float = 0.05
     # Light: the same for all views, or random for each.
     lights: LightKind = "random"
-    # What stands behind the object.
+    # What stands behind the object: black, grey, white, or a random colour, gradient, noise, or of these three any.
     background: BackgroundKind = "mixed"
     # Another seed gives other views.
     seed: int = 0
+    # How objects are turned: any rotation alike, or as a camera on the view sphere sees an object whose z axis is up.
+    poses: PoseKind = "uniform"
+    # Lowest and highest elevation of the camera on the view sphere, degrees; all between are alike, as all azimuths are.
+    elevation_deg: tuple[float, float] = (-10.0, 60.0)
+    # The camera on the view sphere is tilted by up to this angle either way, degrees.
+    tilt_deg: float = 10.0
 
     def __post_init__(self) -> None:
         for name, low, high in (("size", 8, 8192), ("fov_deg", 0.1, 150), ("fill", 0.01, 4), ("fill_jitter", 0, 10)):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"expected {name} from {low} to {high}, got {getattr(self, name)}; choose another")
-        for name, choices in (("lights", get_args(LightKind)), ("background", get_args(BackgroundKind))):
+        for name, kind in (("lights", LightKind), ("background", BackgroundKind), ("poses", PoseKind)):
+            choices = get_args(kind)
             if getattr(self, name) not in choices:
                 raise ValueError(f"expected {name} among {', '.join(choices)}, got '{getattr(self, name)}'; choose one")
+        low, high = self.elevation_deg
+        if not -90 <= low <= high <= 90:
+            raise ValueError(
+                f"expected elevation_deg from -90 to 90, lowest first, got {low:g} and {high:g}; correct it"
+            )
+        if not 0 <= self.tilt_deg <= 180:
+            raise ValueError(f"expected tilt_deg from 0 to 180, got {self.tilt_deg:g}; 0 keeps the camera upright")
 
     def intrinsics(self) -> Float[Tensor, "3 3"]:
         """The pinhole matrix of all views."""
@@ -91,7 +107,7 @@ def draw_block(
     """
     generator = _generator(settings.seed, object_index, block)
     half_width = math.tan(math.radians(settings.fov_deg) / 2)
-    rotations = random_rotations(BLOCK, generator=generator)
+    rotations = _random_poses(settings, generator)
     jitter = math.log1p(settings.fill_jitter) * (2 * torch.rand(BLOCK, generator=generator) - 1)
     tangent = settings.fill * half_width * torch.exp(jitter)
     distance = radius * torch.sqrt(1 + tangent**-2)
@@ -112,6 +128,15 @@ def render_block(renderer: Renderer, mesh: Mesh, views: ViewBlock, settings: Sce
         backgrounds = backgrounds[:count]
     poses = views.rotations[:count], views.translations[:count]
     return renderer.render(mesh, *poses, settings.intrinsics(), lights, backgrounds)
+
+
+def _random_poses(settings: SceneSettings, generator: torch.Generator) -> Float[Tensor, "views 3 3"]:
+    if settings.poses == "uniform":
+        return random_rotations(BLOCK, generator=generator)
+    azimuth, elevation, tilt = torch.rand(3, BLOCK, generator=generator)
+    low, high = (math.radians(angle) for angle in settings.elevation_deg)
+    most = math.radians(settings.tilt_deg)
+    return viewpoint_to_matrix(2 * math.pi * azimuth, low + (high - low) * elevation, most * (2 * tilt - 1))
 
 
 def _backgrounds(

@@ -1,13 +1,12 @@
 """Triangle meshes: vertices in metres, faces, one colour per vertex, optional shading normals per corner.
 
 A mesh need not be closed nor consistently wound: the renderer shades both sides of each face.
-Files (OFF, OBJ, PLY, STL, GLB) are read through trimesh.
+Files are read in ``mesh_file.py``; points without faces become a mesh in ``surfels.py``.
 """
 
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import cos
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 
 # A light grey that leaves room for highlights: the colour of a mesh that brings none.
 GREY = (0.6, 0.6, 0.6)
-SUFFIXES = (".off", ".obj", ".ply", ".stl", ".glb", ".gltf")
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,12 @@ class Mesh:
     faces: Int[Tensor, "faces 3"]
     colours: Float[Tensor, "vertices 3"] | None = None
     normals: Float[Tensor, "faces 3 3"] | None = None
+    # The faces are patches drawn for points that had none (see ``surfels``).
+    patches: bool = False
 
     def __post_init__(self) -> None:
         if self.faces.numel() == 0 or self.vertices.numel() == 0:
-            raise ValueError("expected a mesh with at least one face, got none; give a surface, not a point cloud")
+            raise ValueError("expected a mesh with at least one face, got none; make one of points by surfels")
         if not bool(torch.isfinite(self.vertices).all()):
             bad = int((~torch.isfinite(self.vertices)).any(dim=1).sum())
             raise ValueError(f"expected finite vertices, got {bad} with NaN or infinity; remove or repair them")
@@ -82,7 +82,7 @@ class Mesh:
 
     def bounding_sphere(self) -> tuple[Float[Tensor, "3"], float]:
         """Centre and radius (m) of the smallest sphere that holds all vertices."""
-        centre, radius = _smallest_ball(torch.unique(self.vertices, dim=0).double().numpy())
+        centre, radius = _smallest_ball(self.vertices.double().numpy())
         return torch.from_numpy(centre).float(), radius
 
     def translated(self, offset: Float[Tensor, "3"]) -> "Mesh":
@@ -140,56 +140,6 @@ def smooth(mesh: Mesh, crease: float = 0.6) -> Mesh:
     weight = torch.where(cosine.abs() >= cos(crease), cosine.sign(), torch.zeros_like(cosine))
     total = torch.zeros(len(corners), 3).index_add_(0, first, weight[:, None] * area[second_face])
     return replace(mesh, normals=torch.nn.functional.normalize(total, dim=-1, eps=1e-30).reshape(-1, 3, 3))
-
-
-def load_mesh(path: str | Path) -> Mesh:
-    """Read an OFF, OBJ, PLY, STL or GLB file; a scene is merged into one mesh.
-
-    Vertex colours are kept, face colours and textures become vertex colours, and a file without any is grey.
-    Vertices stay in the file's own unit and frame: see ``Mesh.centred`` and ``Mesh.scaled``.
-    """
-    path = Path(path)
-    if not path.is_file():
-        got = "a folder; name the files in it" if path.is_dir() else "no such file; check the path"
-        raise FileNotFoundError(f"{path}: expected a mesh file, got {got}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: expected one of {', '.join(SUFFIXES)}, got '{path.suffix}'; convert the mesh first")
-    import trimesh
-
-    try:
-        geometry = trimesh.load(path, process=False)
-        if isinstance(geometry, trimesh.Scene):
-            geometry = geometry.to_mesh() if geometry.geometry else None
-    except Exception as error:  # each of trimesh's readers fails in its own way
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ValueError(f"{path}: expected a readable mesh, got '{reason}'; export the file again") from error
-    if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
-        raise ValueError(f"{path}: expected a mesh with faces, got none; export a surface, not points or an empty file")
-    return _mesh_from_trimesh(geometry, path)
-
-
-def _mesh_from_trimesh(geometry: "trimesh.Trimesh", path: Path) -> Mesh:  # type: ignore[name-defined]
-    vertices, faces = np.asarray(geometry.vertices), np.asarray(geometry.faces)
-    visual = geometry.visual
-    colours = None
-    if visual.defined and visual.kind == "face":
-        colours = np.repeat(np.asarray(visual.face_colors), 3, axis=0)
-        vertices, faces = vertices[faces.ravel()], np.arange(faces.size).reshape(-1, 3)
-    elif visual.defined:
-        coloured = visual.to_color() if visual.kind == "texture" else visual
-        colours = np.asarray(coloured.vertex_colors)
-    if colours is not None and colours.shape != (len(vertices), 4):
-        colours = np.broadcast_to(colours.reshape(-1, 4)[:1], (len(vertices), 4))
-    if np.isfinite(vertices).all() and not (vertices.max(0) > vertices.min(0)).any():
-        raise ValueError(f"{path}: expected a surface, got all vertices in one point; export the file again")
-    try:
-        return Mesh(
-            vertices=torch.tensor(vertices, dtype=torch.float32),
-            faces=torch.tensor(faces, dtype=torch.int64),
-            colours=None if colours is None else torch.tensor(colours[:, :3] / 255.0, dtype=torch.float32),
-        )
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
 
 
 def _places(vertices: Float[Tensor, "vertices 3"]) -> Int[Tensor, "vertices"]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from armillary.data.rendering.lighting import random_backgrounds, random_lights, studio_lights
+from armillary.data.rendering.lighting import BackgroundKind, random_backgrounds, random_lights, studio_lights
 
 
 def test_random_lights_and_backgrounds_are_reproducible():
@@ -20,3 +20,9 @@ def test_lights_come_from_the_side_of_the_camera():
     for lights in (studio_lights(), random_lights(100, torch.Generator().manual_seed(0))):
         assert (lights.directions[..., 2] < 0).all()
         assert torch.allclose(torch.linalg.vector_norm(lights.directions, dim=-1), torch.ones(1))
+
+
+def test_plain_backgrounds_are_what_they_are_called():
+    plain: dict[BackgroundKind, float] = {"black": 0.0, "grey": 0.5, "white": 1.0}
+    for kind, value in plain.items():
+        assert torch.equal(random_backgrounds(2, 4, 5, kind), torch.full((2, 4, 5, 3), value))

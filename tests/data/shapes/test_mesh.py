@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from armillary.data.shapes.mesh import GREY, Mesh, load_mesh, merge_meshes, smooth
+from armillary.data.shapes.mesh import GREY, Mesh, merge_meshes, smooth
+from armillary.data.shapes.mesh_file import load_mesh
 from armillary.data.shapes.primitive import ball, box, cylinder, loft, prism, rounded_box, tube
 from armillary.so3 import random_rotations
 

@@ -262,11 +262,13 @@ def _claim(folder: Path, settings: dict[str, object]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(file, settings)
         return
-    before = read_json(file, "choose another folder")
+    # A setting that was not there yet had the value that is now its default.
+    before = {**dataclasses.asdict(SceneSettings()), **read_json(file, "choose another folder")}
     # Through JSON, so that tuples compare equal to lists.
     for key, value in json.loads(json.dumps(settings)).items():
-        if before.get(key) != value:
-            old, new = _first_difference(before.get(key), value)
+        earlier = json.loads(json.dumps(before.get(key)))
+        if earlier != value:
+            old, new = _first_difference(earlier, value)
             raise ValueError(
                 f"{folder}: expected {key} {old} as when it was begun, got {new}; "
                 "repeat that command or choose another folder"

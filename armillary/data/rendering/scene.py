@@ -55,9 +55,9 @@ class SceneSettings:
     seed: int = 0
     # How objects are turned: any rotation alike, or as a camera on the view sphere sees an object whose z axis is up.
     poses: PoseKind = "uniform"
-    # Lowest and highest elevation of the camera on the view sphere, degrees; all between are alike, as all azimuths are.
+    # Lowest and highest elevation of that camera, degrees; all between are alike, as all azimuths are.
     elevation_deg: tuple[float, float] = (-10.0, 60.0)
-    # The camera on the view sphere is tilted by up to this angle either way, degrees.
+    # That camera is tilted by up to this angle either way, degrees.
     tilt_deg: float = 10.0
 
     def __post_init__(self) -> None:

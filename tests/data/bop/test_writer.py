@@ -1,5 +1,6 @@
 """Laws of `armillary render`: what is written reads back, and an interruption leaves no trace."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -284,3 +285,12 @@ def test_a_rendered_store_is_what_the_files_would_give(tmp_path):
     assert direct.info.categories == from_files.info.categories
     # One rounding of the resampling, a little more at edges where positions differ by 1e-5 pixel.
     assert (direct.images.int() - from_files.images.int()).abs().float().mean() < 0.05
+
+
+def test_a_folder_begun_before_a_setting_existed_is_completed_with_its_default_alone(tmp_path):
+    split = write_bop(tmp_path / "set", views_per_shape=1)
+    record = json.loads((split / "render.json").read_text())
+    (split / "render.json").write_text(json.dumps({k: v for k, v in record.items() if k not in ("poses", "tilt_deg")}))
+    write_bop(tmp_path / "set", views_per_shape=1)
+    with pytest.raises(ValueError, match="expected poses uniform as when it was begun, got viewsphere"):
+        write_bop(tmp_path / "set", views_per_shape=1, settings=dataclasses.replace(SETTINGS, poses="viewsphere"))

@@ -4,6 +4,10 @@ from armillary.models.harmonic_regression import HarmonicRegression as HarmonicR
 from armillary.models.harmonic_regression import HarmonicRegressionConfig as HarmonicRegressionConfig
 from armillary.models.image2sphere import Image2Sphere as Image2Sphere
 from armillary.models.image2sphere import Image2SphereConfig as Image2SphereConfig
+from armillary.models.model import HarmonicModel as HarmonicModel
 from armillary.models.model import Model as Model
+from armillary.models.model import PointModel as PointModel
 from armillary.models.pretrained import from_pretrained as from_pretrained
 from armillary.models.pretrained import read_metadata as read_metadata
+from armillary.models.spherical_regression import SphericalRegression as SphericalRegression
+from armillary.models.spherical_regression import SphericalRegressionConfig as SphericalRegressionConfig

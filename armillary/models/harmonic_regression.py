@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from armillary.distributions import HarmonicDistribution
 from armillary.harmonics import so3_size
-from armillary.models.model import Model, check_images, one_hot
+from armillary.models.model import HarmonicModel, check_images, one_hot
 from armillary.nn import Encoder, HarmonicHead, make_encoder
 from armillary.nn.encoder import map_size
 
@@ -53,7 +53,7 @@ class HarmonicRegressionConfig:
         return HarmonicRegression(self)
 
 
-class HarmonicRegression(Model):
+class HarmonicRegression(HarmonicModel):
     """Encoder, pooled or flattened features, one or two linear layers, coefficients on SO(3).
 
     Args:

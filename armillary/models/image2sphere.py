@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from armillary.distributions import HarmonicDistribution
 from armillary.harmonics import S2Transform, SO3Transform, s2_size, so3_size
-from armillary.models.model import Model, check_images, one_hot
+from armillary.models.model import HarmonicModel, check_images, one_hot
 from armillary.nn import (
     Encoder,
     Filter,
@@ -126,7 +126,7 @@ def _lift(config: Image2SphereConfig, channels: int, rows: int, columns: int) ->
     )
 
 
-class Image2Sphere(Model):
+class Image2Sphere(HarmonicModel):
     """Encoder, lift to the sphere, convolution to SO(3), activations and convolutions on SO(3), coefficients.
 
     Args:

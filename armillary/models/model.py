@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from armillary.distributions import SO3Distribution
 from armillary.models.storage import load_weights, read_record, write_folder
-from armillary.nn import Encoder, HarmonicHead, TransformersEncoder, make_encoder
+from armillary.nn import Encoder, HarmonicHead, PointNoise, TransformersEncoder, make_encoder
 
 # typing.Self is refused by beartype on methods, and needs Python 3.11.
 ModelKind = TypeVar("ModelKind", bound="Model")
@@ -26,14 +26,12 @@ class Model(nn.Module, ABC):
         config_type: The frozen dataclass that builds it.
         config: The one that built this model.
         encoder: Its encoder.
-        head: The last layer, whose ``training_normaliser`` the training sets.
     """
 
     kind: ClassVar[str]
     config_type: ClassVar[type]
     config: Any
     encoder: Encoder
-    head: HarmonicHead
 
     @abstractmethod
     def __init__(self, config: Any, encoder: Encoder | None = None) -> None:  # noqa: ANN401 - each kind has its own
@@ -77,6 +75,47 @@ class Model(nn.Module, ABC):
         model = cls(config, make_encoder(config.encoder, record.get("encoder_architecture")))
         load_weights(model, Path(folder))
         return model.eval()
+
+
+class HarmonicModel(Model):
+    """A model whose answer is a harmonic density, trained by likelihood.
+
+    Attributes:
+        head: The last layer, whose ``training_normaliser`` the training sets.
+    """
+
+    head: HarmonicHead
+
+
+class PointModel(Model):
+    """A model that answers with rotations and is trained by a loss of its own.
+
+    Attributes:
+        noise: Makes a density of the answers; the end of the training fits it on held-out views.
+    """
+
+    noise: PointNoise
+
+    @abstractmethod
+    def answers(
+        self, images: Float[Tensor, "batch 3 height width"], category: Int[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch k 3 3"], Float[Tensor, "batch k"]]:
+        """Rotations for each image, and the logits of their probabilities."""
+
+    @abstractmethod
+    def task_loss(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        rotations: Float[Tensor, "batch 3 3"],
+        category: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """The loss of a batch, by one forward pass; 0 at a perfect fit."""
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"], category: Int[Tensor, " batch"] | None = None
+    ) -> SO3Distribution:
+        """Distribution of each image's rotation: the answers, by their probabilities, with noise and outliers."""
+        return self.noise(*self.answers(images, category))
 
 
 def read_config(config_type: type, record: dict[str, Any]) -> Any:  # noqa: ANN401 - whichever dataclass is given

@@ -8,12 +8,13 @@ from typing import Any
 from armillary.models.harmonic_regression import HarmonicRegression, HarmonicRegressionConfig
 from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
 from armillary.models.model import Model, read_config
+from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
 from armillary.models.storage import read_record
 
 # Every model's configuration.
-ModelConfig = Image2SphereConfig | HarmonicRegressionConfig
+ModelConfig = Image2SphereConfig | HarmonicRegressionConfig | SphericalRegressionConfig
 
-KINDS: dict[str, type[Model]] = {model.kind: model for model in (Image2Sphere, HarmonicRegression)}
+KINDS: dict[str, type[Model]] = {model.kind: model for model in (Image2Sphere, HarmonicRegression, SphericalRegression)}
 
 
 def from_pretrained(folder: str | Path) -> Model:

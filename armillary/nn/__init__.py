@@ -16,6 +16,7 @@ from armillary.nn.head import HarmonicHead as HarmonicHead
 from armillary.nn.lift import HarmonicLift as HarmonicLift
 from armillary.nn.lift import Lift as Lift
 from armillary.nn.lift import SpatialLift as SpatialLift
+from armillary.nn.point_noise import PointNoise as PointNoise
 from armillary.nn.signs import SignTable as SignTable
 from armillary.nn.sphere_head import SphereHead as SphereHead
 from armillary.nn.sphere_prediction import SpherePrediction as SpherePrediction

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from armillary.distributions import SO3Distribution
-from armillary.models import HarmonicRegressionConfig, Image2Sphere, Image2SphereConfig
+from armillary.models import HarmonicRegressionConfig, Image2Sphere, Image2SphereConfig, SphericalRegressionConfig
 from armillary.nn import Encoder
 from armillary.so3 import geodesic_distance, random_rotations, rotation_defect, rotation_z
 
@@ -23,6 +23,12 @@ CONFIGS = {
     "image2sphere, original": Image2SphereConfig(**TINY, axis="y", original=True, sphere_filter="harmonic"),
     "image2sphere, original, harmonic": Image2SphereConfig(**TINY, axis="y", original=True, lift="harmonic"),
     "image2sphere, resnet": Image2SphereConfig(**{**TINY, "image_size": 64}, encoder="resnet18:random"),
+    "spherical regression": SphericalRegressionConfig(image_size=32, hidden=64),
+    "spherical regression, categories, mean": SphericalRegressionConfig(
+        image_size=32, hidden=64, categories=3, pooling="mean", regression="squares"
+    ),
+    "spherical regression, flat": SphericalRegressionConfig(image_size=32, hidden=64, kind="flat"),
+    "spherical regression, direct": SphericalRegressionConfig(image_size=32, hidden=64, kind="direct"),
 }
 
 

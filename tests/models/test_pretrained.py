@@ -10,15 +10,19 @@ from armillary.models import (
     HarmonicRegressionConfig,
     Image2Sphere,
     Image2SphereConfig,
+    SphericalRegressionConfig,
     from_pretrained,
     read_metadata,
 )
 from armillary.models.pretrained import KINDS, config_from_dict, config_to_dict
+from armillary.so3 import random_rotations
 
 CONFIGS = {
     "harmonic_regression": HarmonicRegressionConfig(lmax=2, image_size=32),
     "image2sphere": Image2SphereConfig(lmax=2, image_size=32, sphere_channels=8, so3_channels=2),
     "image2sphere, resnet": Image2SphereConfig(lmax=2, image_size=64, sphere_channels=8, encoder="resnet18:random"),
+    "spherical_regression": SphericalRegressionConfig(image_size=32, hidden=32),
+    "spherical_regression, direct": SphericalRegressionConfig(image_size=32, hidden=32, kind="direct"),
 }
 
 
@@ -34,8 +38,9 @@ def test_a_loaded_model_is_bitwise_the_saved_one(name, tmp_path):
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
     with torch.no_grad():
-        saved_coeffs = model.to(memory_format=torch.contiguous_format)(images).coeffs
-        assert torch.equal(loaded(images).coeffs, saved_coeffs)
+        rotations = random_rotations(2)
+        saved = model.to(memory_format=torch.contiguous_format)(images).log_prob(rotations)
+        assert torch.equal(loaded(images).log_prob(rotations), saved)
     assert read_metadata(tmp_path / "model") == {"name": "solids", "categories": ["tet"]}
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
 

@@ -65,7 +65,7 @@ and the whole configuration. The same command again takes up an interrupted run.
 
 recipes:
 {RECIPE_TABLE}
-  NAME{ORIGINAL}          the last seven as published: y as pole, cross entropy on a grid, SGD (docs/original.md)
+  NAME{ORIGINAL}          those of published data sets as published (docs/original.md, docs/spherical_regression.md)
 
 examples:
   armillary train --data photos.npz --minutes 15 --out run

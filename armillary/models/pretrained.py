@@ -27,7 +27,7 @@ def from_pretrained(folder: str | Path) -> Model:
         ...     from_pretrained(folder).config.lmax
         2
     """
-    return _model_class(read_record(Path(folder))).from_pretrained(folder)
+    return _recorded_class(read_record(Path(folder))).from_pretrained(folder)
 
 
 def read_metadata(folder: str | Path) -> dict[str, Any]:
@@ -50,8 +50,17 @@ def config_to_dict(config: ModelConfig) -> dict[str, Any]:
         >>> config_to_dict(HarmonicRegressionConfig(lmax=8))["kind"]
         'harmonic_regression'
     """
-    kind = next(name for name, model in KINDS.items() if type(config) is model.config_type)
-    return {"kind": kind, "config": asdict(config)}
+    return {"kind": model_class(config).kind, "config": asdict(config)}
+
+
+def model_class(config: ModelConfig) -> type[Model]:
+    """The class of the model that a configuration builds.
+
+    Example:
+        >>> model_class(HarmonicRegressionConfig()).kind
+        'harmonic_regression'
+    """
+    return next(model for model in KINDS.values() if type(config) is model.config_type)
 
 
 def config_from_dict(record: dict[str, Any]) -> ModelConfig:
@@ -61,10 +70,10 @@ def config_from_dict(record: dict[str, Any]) -> ModelConfig:
         >>> config_from_dict({"kind": "harmonic_regression", "config": {"lmax": 8}}).lmax
         8
     """
-    return read_config(_model_class(record).config_type, record.get("config", {}))
+    return read_config(_recorded_class(record).config_type, record.get("config", {}))
 
 
-def _model_class(record: dict[str, Any]) -> type[Model]:
+def _recorded_class(record: dict[str, Any]) -> type[Model]:
     kind = record.get("kind")
     if kind not in KINDS:
         near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.0)[0]

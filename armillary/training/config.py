@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from armillary.data import Augmentation
-from armillary.models import HarmonicRegressionConfig, Image2SphereConfig
-from armillary.models.pretrained import config_from_dict, config_to_dict
+from armillary.models import HarmonicRegressionConfig, PointModel
+from armillary.models.pretrained import ModelConfig, config_from_dict, config_to_dict, model_class
 from armillary.training.schedule import Budget
 
-ModelConfig = HarmonicRegressionConfig | Image2SphereConfig
 # Level 5 would fill 600 MB for a batch of 64.
 MOST_LEVEL = 4
 
@@ -46,8 +45,8 @@ class TrainConfig:
     batch_size: int = 64
 
     # What is maximised: the likelihood of the label itself; or, as others train, that of its cell in a softmax over all
-    # cells of a grid, or over random ones.
-    loss: Literal["likelihood", "full-grid", "random-grid"] = "likelihood"
+    # cells of a grid, or over random ones. Models of point answers have a loss of their own: spherical.
+    loss: Literal["likelihood", "full-grid", "random-grid", "spherical"] = "likelihood"
 
     # Level of that grid: 3 has 36,864 cells, 7.5 degrees apart.
     grid_level: int = 3
@@ -160,6 +159,11 @@ class TrainConfig:
             choices = CHOICES[name]
             if getattr(self, name) not in choices:
                 raise ValueError(f"expected {name} among {', '.join(choices)}, got {getattr(self, name)!r}; choose one")
+        if (self.loss == "spherical") != issubclass(model_class(self.model), PointModel):
+            raise ValueError(
+                f"expected loss spherical with a model of point answers and no other, got {self.loss} with "
+                f"{model_class(self.model).kind}; choose the recipe by the model and leave --loss out"
+            )
         same_size = dataclasses.replace(self.augmentation, size=self.model.image_size)
         object.__setattr__(self, "augmentation", same_size)
 

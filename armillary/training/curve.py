@@ -20,18 +20,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def curve_png(records: list[dict[str, Any]]) -> bytes:
-    """Training and held-out log-likelihood against time, as PNG bytes."""
+    """Training and held-out log-likelihood against time, or the loss of models that have their own, as PNG bytes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 2.8), dpi=110, layout="constrained")
     axis = figure.add_subplot()
+    own_loss = any("objective" in record for record in records)
+    sign = 1.0 if own_loss else -1.0
     minutes = [record["elapsed_s"] / 60.0 for record in records]
-    axis.plot(minutes, [-record["loss"] for record in records], label="training batches", linewidth=1.0)
-    held_out = [(record["elapsed_s"] / 60.0, -record["val_loss"]) for record in records if "val_loss" in record]
+    axis.plot(minutes, [sign * record["loss"] for record in records], label="training batches", linewidth=1.0)
+    held_out = [(record["elapsed_s"] / 60.0, sign * record["val_loss"]) for record in records if "val_loss" in record]
     if held_out:
         axis.plot(*zip(*held_out, strict=True), "o-", label="held-out views", markersize=4)
     axis.set_xlabel("minutes")
-    axis.set_ylabel("log-likelihood (ll_haar, nats)")
+    axis.set_ylabel("loss" if own_loss else "log-likelihood (ll_haar, nats)")
     axis.grid(True, color="0.9")
     axis.legend(fontsize=8)
     buffer = io.BytesIO()

@@ -2,7 +2,7 @@
 
 The model maps images to a distribution; the loss is the mean negative log-likelihood of the one labelled rotation,
 in nats against the uniform distribution (docs/conventions.md, Measure). A cross entropy over N cells of a grid is in
-the same measure here: the softmax's less log(N).
+the same measure here: the softmax's less log(N). A model of point answers has a loss of its own, 0 at a perfect fit.
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from armillary.data.sample import Batch
 from armillary.distributions import TurnedGrid
 from armillary.distributions.cells import cell_log_likelihood, random_cell_log_likelihood
-from armillary.models import Model
+from armillary.models import HarmonicModel, Model, PointModel
 from armillary.training.config import TrainConfig
 from armillary.training.schedule import Budget, warmup_cosine, warmup_steps_down
 
@@ -21,7 +21,7 @@ COARSE, FINE = TurnedGrid(level=3), TurnedGrid(level=4)
 
 
 class DensityModule(LightningModule):
-    """Trains any ``model(images) -> SO3Distribution`` by maximum likelihood.
+    """Trains any ``model(images) -> SO3Distribution`` by maximum likelihood, or by the model's own loss.
 
     Args:
         model: the conditional distribution.
@@ -56,7 +56,8 @@ class DensityModule(LightningModule):
         """Set the learning rate and the normaliser's grid from the used part of the budget."""
         step = self.trainer.global_step
         fraction = self.budget.fraction(step)
-        self.model.head.training_normaliser = FINE if fraction >= self.config.finer_after else COARSE
+        if isinstance(self.model, HarmonicModel):
+            self.model.head.training_normaliser = FINE if fraction >= self.config.finer_after else COARSE
         rate = self.config.learning_rate * rate_factor(self.config, step, fraction)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
@@ -76,9 +77,12 @@ def rate_factor(config: TrainConfig, step: int, fraction: float) -> float:
 
 
 def loss_of(model: nn.Module, batch: Batch, config: TrainConfig) -> Float[Tensor, ""]:
-    """Mean loss: by likelihood, or the cross entropy over all or random cells, less the log of their number."""
+    """Mean loss: by likelihood, the cross entropy over cells less the log of their number, or a task's own."""
     if config.loss == "likelihood":
         return negative_log_likelihood(model, batch)
+    if config.loss == "spherical":
+        assert isinstance(model, PointModel)
+        return model.task_loss(batch.images, batch.rotations, batch.category)
     density = model(batch.images, batch.category)
     with full_precision(batch):
         if config.loss == "full-grid":

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from armillary.data import Batch
 from armillary.data.atomic import replacing
-from armillary.training.module import DensityModule, negative_log_likelihood
+from armillary.models import HarmonicModel
+from armillary.training.module import DensityModule, loss_of, negative_log_likelihood
 from armillary.training.schedule import Budget
 
 CHECKPOINT_SECONDS = 60.0
@@ -134,6 +135,8 @@ class Monitor(Callback):
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "images_per_s": round(self.images / max(now - self.logged, 1e-9), 1),
         }
+        if module.config.loss == "spherical":
+            record["objective"] = "spherical"
         if validate and self.held_out is not None:
             record["val_loss"] = held_out_loss(module, self.held_out)
             self.validations_done = math.floor(self.budget.fraction(step) * VALIDATIONS)
@@ -180,11 +183,16 @@ def _set_random_state(state: dict[str, Any]) -> None:
 
 
 def held_out_loss(module: DensityModule, held_out: Batch) -> float:
-    """Mean negative log-likelihood in eval mode; leaves random state and training mode as they were."""
+    """Mean negative log-likelihood, or a task's own loss, in eval mode; random state and training mode stay."""
     module.eval()
-    # The training normaliser: the exact one takes long on the broad densities of a young model.
-    module.model.head.train()
+    if isinstance(module.model, HarmonicModel):
+        # The training normaliser: the exact one takes long on the broad densities of a young model.
+        module.model.head.train()
+    held_out = held_out.to(module.device)
     with torch.no_grad(), torch.random.fork_rng():
-        loss = negative_log_likelihood(module.model, held_out.to(module.device)).item()
+        if module.config.loss == "spherical":
+            loss = loss_of(module.model, held_out, module.config)
+        else:
+            loss = negative_log_likelihood(module.model, held_out)
     module.train()
-    return loss
+    return loss.item()

@@ -30,9 +30,10 @@ import armillary
 from armillary.data import Batch, ImageStore, centre_crop
 from armillary.data.atomic import naming_when_full
 from armillary.data.record import write_json
-from armillary.models import Model
+from armillary.models import Model, PointModel
 from armillary.training.config import TrainConfig, config_from_json, config_to_json
 from armillary.training.curve import draw_curve
+from armillary.training.noise import MOST_VIEWS, fit_noise
 from armillary.training.schedule import Budget
 
 # Held-out views looked at in one validation: enough for 0.05 nats, cheap beside a tenth of a run.
@@ -120,10 +121,25 @@ def train(
         write_log(folder, f"stopped at step {trainer.global_step}; the same command takes it up again")
         return folder / "model"
     if trainer.is_global_zero:
+        if isinstance(model, PointModel):
+            write_log(folder, _fit_noise(model, held_out, store, among))
         save_model(model, folder / "model", store, config, views)
         seconds = budget.elapsed()
         write_log(folder, f"trained {trainer.global_step} steps in {seconds:.0f} s: {folder / 'model'}")
     return folder / "model"
+
+
+def _fit_noise(
+    model: PointModel, held_out: ImageStore | None, store: ImageStore, among: Int[Tensor, " places"] | None
+) -> str:
+    """Fit the noise on held-out views, else on those of the training; returns a line that says what was found."""
+    if held_out is None:
+        held_out = store if among is None else store[among[:: max(1, len(among) // MOST_VIEWS)]]
+        told = "no views are held out: the noise is that of the training views, too small for new ones; "
+    else:
+        told = ""
+    fit_noise(model, held_out)
+    return f"{told}{model.noise}"
 
 
 def check_categories(config: TrainConfig, store: ImageStore) -> None:

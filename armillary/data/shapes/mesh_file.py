@@ -8,6 +8,8 @@ import torch
 from armillary.data.shapes.mesh import Mesh
 from armillary.data.shapes.surfels import surfels
 
+# Scans are dense but uneven: larger patches close their gaps and hardly blunt their edges.
+SCAN_STRETCH = 1.0
 SUFFIXES = (".off", ".obj", ".ply", ".stl", ".glb", ".gltf")
 
 
@@ -36,7 +38,7 @@ def load_mesh(path: str | Path) -> Mesh:
     if isinstance(geometry, trimesh.PointCloud) and len(geometry.vertices):
         return _mesh_from_points(geometry, path)
     if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
-        raise ValueError(f"{path}: expected a mesh with faces, got none; export a surface, not an empty file")
+        raise ValueError(f"{path}: expected a mesh with faces, got none; export a surface, or points as .ply")
     return _mesh_from_trimesh(geometry, path)
 
 
@@ -45,8 +47,9 @@ def _mesh_from_points(cloud: "trimesh.PointCloud", path: Path) -> Mesh:  # type:
     colours = None if cloud.colors is None else np.asarray(cloud.colors)
     if colours is not None and colours.shape != (len(points), 4):
         colours = None
+    colours = None if colours is None else torch.tensor(colours[:, :3] / 255.0, dtype=torch.float32)
     try:
-        return surfels(points, None if colours is None else torch.tensor(colours[:, :3] / 255.0, dtype=torch.float32))
+        return surfels(points, colours, stretch=SCAN_STRETCH)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

@@ -24,8 +24,6 @@ PLANE_STEPS = 2
 # Squared sine of the angle between normals at which their weight is 1/e.
 NORMAL_SCALE = 0.1
 NORMAL_STEPS = 3
-# Size of a patch over that of the uniform rectangle with the neighbours' moments: the least that leaves no holes.
-STRETCH = 0.76
 # Width of a patch over its length, at least: points on one line would have patches without area.
 THINNEST = 0.05
 # Points nearer to an earlier one than this share of the mean spacing around them are not drawn.
@@ -36,7 +34,10 @@ TRIANGLES = ((0, 1, 2), (0, 2, 3))
 
 
 def surfels(
-    points: Float[Tensor, "points 3"], colours: Float[Tensor, "colours 3"] | None = None, neighbours: int = 16
+    points: Float[Tensor, "points 3"],
+    colours: Float[Tensor, "colours 3"] | None = None,
+    neighbours: int = 16,
+    stretch: float = 0.76,
 ) -> Mesh:
     """A mesh of flat patches that closes the surface on which points lie.
 
@@ -44,6 +45,8 @@ def surfels(
         points: on a surface, in metres; two layers nearer than their spacing become one.
         colours: of the points, in [0, 1]; default grey.
         neighbours: how many of the nearest points, itself included, give a point its patch: more are smoother.
+        stretch: size of a patch over that of the uniform rectangle with its neighbours' moments. The default closes
+            evenly spread points and keeps edges crisp; points scattered at random want 1, which closes larger gaps.
 
     Example:
         >>> from armillary.data.shapes.primitive import ball
@@ -59,7 +62,7 @@ def surfels(
     for _ in range(NORMAL_STEPS):
         normals = _agree(normals, nearest, _plane_weights(offsets, normals, distance))
     drawn = torch.nonzero(~_crowded(distance, nearest))[:, 0]
-    corners = points[drawn, None] + _patches(offsets[drawn], normals[drawn], distance[drawn])
+    corners = points[drawn, None] + _patches(offsets[drawn], normals[drawn], distance[drawn], stretch)
     first = len(CORNERS) * torch.arange(len(drawn))[:, None, None]
     return Mesh(
         vertices=corners.flatten(0, 1).float(),
@@ -136,7 +139,7 @@ def _crowded(distance: Tensor, nearest: Tensor) -> Tensor:
     return (earlier & (distance < CROWDED * spacing)).any(dim=1)
 
 
-def _patches(offsets: Tensor, normals: Tensor, distance: Tensor) -> Float[Tensor, "points 4 3"]:
+def _patches(offsets: Tensor, normals: Tensor, distance: Tensor, stretch: float) -> Float[Tensor, "points 4 3"]:
     """Corners, from the point, of the rectangle with the moments of its neighbours in its tangent plane."""
     across = _tangents(normals)
     mean, covariance = _moments(offsets @ across.mT, _plane_weights(offsets, normals, distance))
@@ -144,7 +147,7 @@ def _patches(offsets: Tensor, normals: Tensor, distance: Tensor) -> Float[Tensor
     cosine, sine = turn.cos(), turn.sin()
     axes = torch.stack([cosine, sine, -sine, cosine], dim=-1).reshape(-1, 2, 2)
     # A uniform interval of variance v reaches sqrt(3 v) to both sides.
-    half = STRETCH * (3 * (axes @ covariance @ axes.mT).diagonal(dim1=1, dim2=2).clamp_min(0)).sqrt()
+    half = stretch * (3 * (axes @ covariance @ axes.mT).diagonal(dim1=1, dim2=2).clamp_min(0)).sqrt()
     half = torch.maximum(half, THINNEST * half.amax(dim=1, keepdim=True))
     corners = torch.tensor(CORNERS, dtype=offsets.dtype)
     return (mean[:, None] + (corners * half[:, None]) @ axes) @ across

@@ -85,6 +85,12 @@ def test_patches_turn_move_and_grow_with_the_points():
     assert torch.allclose(normal_there, turn @ normal @ turn.T, atol=1e-3)
 
 
+def test_stretch_makes_patches_larger_about_their_centres():
+    centre, area, _ = summary(surfels(spiral(200)))
+    centre_there, area_there, _ = summary(surfels(spiral(200), stretch=1.52))
+    assert torch.allclose(centre, centre_there, atol=1e-6) and torch.allclose(area_there, 4 * area, rtol=1e-4)
+
+
 def test_a_thin_rod_stays_thin():
     generator = torch.Generator().manual_seed(0)
     angle = 2 * math.pi * torch.rand(200, generator=generator)
@@ -159,6 +165,6 @@ def test_a_file_of_points_is_read_as_patches(coloured, tmp_path):
     colours = [[255, 51, 0, 255]] * 100 if coloured else None
     trimesh.PointCloud(points.numpy(), colors=colours).export(tmp_path / "scan.ply")
     mesh = load_mesh(tmp_path / "scan.ply")
-    assert mesh.patches and torch.allclose(mesh.vertices, surfels(points).vertices, atol=1e-6)
+    assert mesh.patches and torch.allclose(mesh.vertices, surfels(points, stretch=1.0).vertices, atol=1e-6)
     expected = torch.tensor([1.0, 0.2, 0.0] if coloured else [0.6, 0.6, 0.6])
     assert torch.allclose(mesh.vertex_colours, expected.expand(len(mesh.vertices), 3))

@@ -3,24 +3,32 @@
 - `symsol`: the five SYMSOL I solids, one camera, one light; other views of the same solids are the test.
 - `zoo`: ten families of the zoo in the protocol of ModelNet10-SO(3): some members of each family are trained on, a
   few views each; the test shows members never seen. Errors are to the labelled rotation itself, as there.
+- `points:FOLDER`: the same with models given as points on their surface, drawn as shaded patches on white:
+  FOLDER/CATEGORY_train.npz and FOLDER/CATEGORY_test.npz with `points` (models, points, 3), `scale` and `center`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+import torch
+from tqdm import tqdm
+
 from armillary.data import ImageStore
 from armillary.data.rendering import rendered_store
+from armillary.data.rendering.lighting import BackgroundKind
 from armillary.data.shapes import Shape, make_shape, make_solid
+from armillary.data.shapes.surfels import surfels
 
 SYMSOL_I = ("tet", "cube", "icosa", "cone", "cyl")
 FAMILIES = ("aeroplane", "bed", "boat", "bookshelf", "car", "chair", "lamp", "monitor", "sofa", "table")
 # Members of each family; those of the test have numbers of their own.
 TRAINING_MEMBERS, TEST_MEMBERS, FIRST_TEST_MEMBER = 50, 10, 100_000
 TRAINING_SEED, TEST_SEED = 0, 1
-# Views of each solid that are kept apart.
-TEST_VIEWS = 200
+# Views of each solid that are kept apart, and of each model never seen.
+TEST_VIEWS, TEST_VIEWS_OF_A_MODEL = 200, 4
 
 
 @dataclass(frozen=True)
@@ -34,28 +42,48 @@ class Pictures:
 
 def pictures(data: str, size: int, views: int, folder: Path) -> Pictures:
     """The pictures of a protocol by its name, drawn once and kept in a folder."""
-    parts = [folder / f"{data}-{views}-{size}px" / part for part in ("training", "test")]
+    name, _, source = data.partition(":")
+    parts = [folder / f"{name}-{views}-{size}px" / part for part in ("training", "test")]
     if not all((part / "info.json").exists() for part in parts):
-        for part, store in zip(parts, PROTOCOLS[data](size, views), strict=True):
+        for part, store in zip(parts, PROTOCOLS[name](size, views, source), strict=True):
             store.save(part)
     training, test = (ImageStore.load(part) for part in parts)
-    return Pictures(training, test, equivalent_labels=data == "symsol")
+    return Pictures(training, test, equivalent_labels=name == "symsol")
 
 
-def symsol(size: int, views: int) -> tuple[ImageStore, ImageStore]:
+def symsol(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore]:
     """So many views of each of five solids, and some others."""
     shapes = [make_solid(name) for name in SYMSOL_I]
     return _drawn(shapes, views, size, TRAINING_SEED), _drawn(shapes, TEST_VIEWS, size, TEST_SEED)
 
 
-def zoo(size: int, views: int) -> tuple[ImageStore, ImageStore]:
+def zoo(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore]:
     """So many views of each of 50 members of ten families, and 10 views of each of 10 other members."""
     training, test = _members(0, TRAINING_MEMBERS), _members(FIRST_TEST_MEMBER, TEST_MEMBERS)
     return _drawn(training, views, size, TRAINING_SEED), _drawn(test, 10, size, TEST_SEED)
 
 
-def _drawn(shapes: Sequence[Shape], views: int, size: int, seed: int) -> ImageStore:
-    return rendered_store(shapes, views, size, seed, margin=1.0)
+def points(size: int, views: int, source: str) -> tuple[ImageStore, ImageStore]:
+    """So many views of each training model, and 4 of each of the official test models."""
+    training = _drawn(list(_models(Path(source), "train")), views, size, TRAINING_SEED, "white")
+    return training, _drawn(list(_models(Path(source), "test")), TEST_VIEWS_OF_A_MODEL, size, TEST_SEED, "white")
+
+
+def _models(folder: Path, split: str) -> Iterator[Shape]:
+    files = sorted(folder.glob(f"*_{split}.npz"))
+    if not files:
+        raise SystemExit(f"{folder}: expected files CATEGORY_{split}.npz, got none; name the folder after points:")
+    for file in tqdm(files, desc=f"surfaces of {split}", unit="file"):
+        arrays = np.load(file)
+        clouds = arrays["points"].astype(np.float32) * arrays["scale"][:, None, None] + arrays["center"][:, None]
+        for cloud in clouds:
+            yield Shape(file.name.removesuffix(f"_{split}.npz"), surfels(torch.from_numpy(cloud)))
+
+
+def _drawn(
+    shapes: Sequence[Shape], views: int, size: int, seed: int, background: BackgroundKind = "black"
+) -> ImageStore:
+    return rendered_store(shapes, views, size, seed, margin=1.0, background=background)
 
 
 def _members(first: int, count: int) -> list[Shape]:
@@ -63,6 +91,6 @@ def _members(first: int, count: int) -> list[Shape]:
     return [Shape(family, shape.mesh) for family, shape in made]
 
 
-PROTOCOLS: Mapping[str, Callable[[int, int], tuple[ImageStore, ImageStore]]] = MappingProxyType(
-    {"symsol": symsol, "zoo": zoo}
+PROTOCOLS: Mapping[str, Callable[[int, int, str], tuple[ImageStore, ImageStore]]] = MappingProxyType(
+    {"symsol": symsol, "zoo": zoo, "points": points}
 )

@@ -52,6 +52,11 @@ def drawings_png(rows: Sequence[Sequence[Drawing]], dpi: int = 110) -> bytes:
     Args:
         rows: at least one, none of them empty.
         dpi: pixels per inch.
+
+    Example:
+        >>> from armillary.apps.plots.globe import Globe
+        >>> drawings_png([[Globe(torch.eye(9)[6], caption="l = 2, m = 0")]])[1:4]
+        b'PNG'
     """
     if not rows or not all(rows):
         raise ValueError(f"expected rows of drawings, got {[len(row) for row in rows]} in them; leave out empty rows")

@@ -15,12 +15,14 @@ from armillary.apps.lookup import Lookup
 from armillary.apps.plots.histogram import histogram_png
 from armillary.apps.plots.sheet import Panel, sheet_png
 from armillary.apps.report import Picture, write_report
+from armillary.apps.sign_figures import sign_figures
 from armillary.data import Batch, ImageStore, centre_crop
 from armillary.data.record import write_json
 from armillary.evaluation import (
     Predictions,
     error_metrics,
     errors,
+    legacy_figures,
     mean_of,
     predict,
     rotation_error,
@@ -28,6 +30,7 @@ from armillary.evaluation import (
     summarise,
 )
 from armillary.models import Model
+from armillary.models.spherical_regression import SphericalRegression
 
 # Views per forward pass: the exact normaliser's grid is the memory, not the pictures.
 BATCH_SIZE = 32
@@ -48,6 +51,7 @@ class Assessment:
         curve: the learning curve as PNG bytes.
         lookup: the baseline's training pictures.
         details: further facts for the report.
+        legacy: whether the metrics hold those of Spherical Regression before its correction, too.
     """
 
     model: Model
@@ -60,6 +64,7 @@ class Assessment:
     curve: bytes | None
     lookup: Lookup | None
     details: dict[str, str]
+    legacy: bool = False
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Predict (unless the folder holds the predictions), measure, write all three files; returns the metrics."""
@@ -68,6 +73,10 @@ class Assessment:
         metrics = summarise(predictions)
         if self.lookup is not None:
             metrics["baseline"] = self._baseline(self.lookup)
+        if self.legacy:
+            metrics["legacy_sqrt2"] = legacy_figures(predictions)
+        if isinstance(self.model, SphericalRegression):
+            metrics["signs"] = sign_figures(self.model, self._batches())
         write_json(folder / "metrics.json", metrics)
         write_report(
             folder / "report.html",

@@ -3,6 +3,7 @@
 from .baseline import nearest_neighbour as nearest_neighbour
 from .evaluate import error_metrics as error_metrics
 from .evaluate import errors as errors
+from .evaluate import legacy_figures as legacy_figures
 from .evaluate import mean_of as mean_of
 from .evaluate import summarise as summarise
 from .metrics import accuracy_at as accuracy_at

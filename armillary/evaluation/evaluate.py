@@ -10,10 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.evaluation.metrics import accuracy_at, covered, log_likelihood, median_error, rotation_error
+from armillary.evaluation.metrics import (
+    accuracy_at,
+    covered,
+    legacy_error,
+    log_likelihood,
+    median_error,
+    rotation_error,
+)
 from armillary.evaluation.predictions import Predictions
 
-THRESHOLDS_DEG = (3, 5, 10, 15, 30)
+THRESHOLDS_DEG = (3, 5, 7.5, 10, 15, 30)
+LEGACY_THRESHOLDS_DEG = (7.5, 15, 30)
 
 
 def errors(predictions: Predictions) -> Float[Tensor, " views"]:
@@ -66,6 +74,25 @@ def summarise(predictions: Predictions) -> dict:
         "per_category": per_category,
         "all_views": _figures(predictions, *answers, everything),
     }
+
+
+def legacy_figures(predictions: Predictions) -> dict:
+    """Figures as in the tables of Spherical Regression before their correction; comparable with nothing else."""
+    error = legacy_error(rotation_error(predictions.mode, predictions.truth))
+    own = {
+        name: _legacy(error[predictions.category == index])
+        for index, name in enumerate(predictions.info.categories)
+        if (predictions.category == index).any()
+    }
+    return {"note": LEGACY_NOTE, **mean_of(list(own.values())), "per_category": own}
+
+
+LEGACY_NOTE = "angles to the labelled rotation divided by the root of 2, as published before the correction"
+
+
+def _legacy(error: Float[Tensor, " views"]) -> dict[str, float]:
+    accuracies = {f"acc{threshold}": accuracy_at(error, threshold).item() for threshold in LEGACY_THRESHOLDS_DEG}
+    return {"median_error_deg": torch.rad2deg(median_error(error)).item(), **accuracies}
 
 
 def _figures(p: Predictions, error: Tensor, best_of_two: Tensor, plain: Tensor, chosen: Tensor) -> dict:

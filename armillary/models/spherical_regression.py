@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from armillary.models.model import PointModel, check_images
 from armillary.nn import Encoder, PointNoise, SignTable, SphereHead, SpherePrediction, make_encoder
 from armillary.nn.encoder import map_size
 from armillary.nn.sphere_prediction import SPHERE_KINDS, SphereKind
-from armillary.so3 import matrix_to_quat_wxyz, quat_wxyz_to_matrix
+from armillary.so3 import geodesic_distance, matrix_to_quat_wxyz, quat_wxyz_to_matrix
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,22 @@ class SphericalRegression(PointModel):
         with torch.autocast(images.device.type, enabled=False):
             truth = upper_quaternion(rotations.to(prediction.output))
             return prediction.loss(truth, config.regression, config.antipode, antipodal=config.antipode > 0).mean()
+
+    def sign_errors(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        rotations: Float[Tensor, "batch 3 3"],
+        category: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Bool[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """Whether the signs are right, the error of the answer and that of its magnitudes with true signs, radians."""
+        point = self.quaternion(images, category).point()
+        point, truth = (torch.where(q[:, :1] < 0, -q, q) for q in (point, upper_quaternion(rotations.to(point))))
+        right = self.head.table.label(point) == self.head.table.label(truth)
+        with_signs = point.abs() * torch.where(truth < 0, -1.0, 1.0)
+        error, magnitude_error = (
+            geodesic_distance(quat_wxyz_to_matrix(q), quat_wxyz_to_matrix(truth)) for q in (point, with_signs)
+        )
+        return right, error, magnitude_error
 
 
 def upper_quaternion(rotations: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:

@@ -8,9 +8,9 @@ import torch
 from armillary.data import Batch, DatasetInfo
 from armillary.data.record import write_json
 from armillary.distributions import HarmonicDistribution
-from armillary.evaluation import Predictions, errors, predict, same_header, summarise
+from armillary.evaluation import Predictions, errors, legacy_figures, predict, same_header, summarise
 from armillary.harmonics import so3_size, wigner_D
-from armillary.so3 import SymmetryGroup, random_rotations
+from armillary.so3 import SymmetryGroup, random_rotations, rotation_z
 
 LMAX = 2
 VIEWS = 6
@@ -79,7 +79,9 @@ def test_symmetry_counts_per_category(predictions):
 
 def test_the_second_peak_counts_in_the_figure_for_two(predictions):
     turned = predictions.mode @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    swapped = Predictions(**{**predictions.__dict__, "mode": turned, "modes": torch.stack([turned, predictions.mode], 1)})
+    swapped = Predictions(
+        **{**predictions.__dict__, "mode": turned, "modes": torch.stack([turned, predictions.mode], 1)}
+    )
     arrow = summarise(swapped)["per_category"]["arrow"]
     assert arrow["median_error_deg"] > 179.0 and arrow["median_error_top2_deg"] < 0.1
 
@@ -120,3 +122,14 @@ def test_metrics_are_written_whole(tmp_path, predictions):
     write_json(tmp_path / "metrics.json", summarise(predictions))
     assert json.loads((tmp_path / "metrics.json").read_text())["n"] == VIEWS
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_legacy_figures_are_of_angles_divided_by_the_root_of_two(predictions):
+    angle = torch.deg2rad(torch.tensor([10.0, 20.0, 30.0, 40.0, 50.0, 60.0]))
+    turned = Predictions(**{**predictions.__dict__, "mode": predictions.truth @ rotation_z(angle)})
+    legacy, corrected = legacy_figures(turned), summarise(turned)["without_symmetry"]
+    assert abs(legacy["median_error_deg"] * 2**0.5 - corrected["median_error_deg"]) < 1e-3
+    # Within 42.4 degrees of true angle: four of six, each category two of three.
+    assert legacy["acc30"] == pytest.approx(2 / 3) and corrected["acc30"] == pytest.approx(1 / 2)
+    assert "root of 2" in legacy["note"] and set(legacy["per_category"]) == {"arrow", "cube"}
+    assert "legacy_sqrt2" not in summarise(turned)

@@ -146,3 +146,19 @@ def test_outputs_are_float32_under_autocast():
 def test_impossible_configurations_are_refused(values):
     with pytest.raises(ValueError, match="expected .*, got"):
         SphericalRegressionConfig(**values)
+
+
+@pytest.mark.parametrize("kind", SPHERE_KINDS)
+def test_sign_errors_part_the_error_into_signs_and_magnitudes(kind):
+    torch.manual_seed(0)
+    model = SphericalRegressionConfig(**SMALL, kind=kind).build().eval()
+    torch.nn.init.normal_(model.head.last.weight)
+    images, _ = batch(16)
+    with torch.no_grad():
+        answers = quat_wxyz_to_matrix(model.quaternion(images).point())
+        right, error, magnitude_error = model.sign_errors(images, answers)
+        # float32: a cosine near 1 in the fourth digit of the angle.
+        assert right.all() and error.max() < 1e-2 and magnitude_error.max() < 1e-2
+        right, error, magnitude_error = model.sign_errors(images, answers.mT)
+    # The inverse has the same magnitudes and all other signs.
+    assert not right.any() and magnitude_error.max() < 1e-2 and error.median() > 0.1

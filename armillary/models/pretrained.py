@@ -10,11 +10,14 @@ from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
 from armillary.models.model import Model, read_config
 from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
 from armillary.models.storage import read_record
+from armillary.models.viewpoint_regression import ViewpointRegression, ViewpointRegressionConfig
 
 # Every model's configuration.
-ModelConfig = Image2SphereConfig | HarmonicRegressionConfig | SphericalRegressionConfig
+ModelConfig = Image2SphereConfig | HarmonicRegressionConfig | SphericalRegressionConfig | ViewpointRegressionConfig
 
-KINDS: dict[str, type[Model]] = {model.kind: model for model in (Image2Sphere, HarmonicRegression, SphericalRegression)}
+KINDS: dict[str, type[Model]] = {
+    model.kind: model for model in (Image2Sphere, HarmonicRegression, SphericalRegression, ViewpointRegression)
+}
 
 
 def from_pretrained(folder: str | Path) -> Model:

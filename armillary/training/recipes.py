@@ -1,7 +1,7 @@
 """Named configurations: one table, one line of purpose each. Budgets are defaults that a command's option replaces.
 
 Those named like the data sets of the original Image2Sphere are in `original_recipes`, those of Spherical Regression in
-`spherical_recipes`; each has a variant ``NAME-original`` that does as published.
+`spherical_recipes` and `viewpoint_recipes`; each has a variant ``NAME-original`` that does as published.
 """
 
 import difflib
@@ -9,10 +9,16 @@ import math
 import re
 
 from armillary.data import Augmentation
-from armillary.models import HarmonicRegressionConfig, Image2SphereConfig, SphericalRegressionConfig
+from armillary.models import (
+    HarmonicRegressionConfig,
+    Image2SphereConfig,
+    SphericalRegressionConfig,
+    ViewpointRegressionConfig,
+)
 from armillary.training.config import TrainConfig
 from armillary.training.original_recipes import MOST_VIEWS, NAMED, ORIGINAL, SYMSOL, Recipe, original_recipe
 from armillary.training.spherical_recipes import SPHERICAL, spherical_recipe
+from armillary.training.viewpoint_recipes import VIEWPOINT, viewpoint_recipe
 
 RECIPES: dict[str, tuple[str, TrainConfig]] = {
     "demo": (
@@ -68,6 +74,17 @@ RECIPES: dict[str, tuple[str, TrainConfig]] = {
             precision="bf16-mixed",
         ),
     ),
+    "viewpoint": (
+        "objects that stand: azimuth, elevation and tilt (armillary render --scene.poses viewsphere)",
+        TrainConfig(
+            model=ViewpointRegressionConfig(image_size=64),
+            # Turned as little as photographers do: the tilt stays near zero.
+            augmentation=Augmentation(turn=0.1),
+            minutes=15.0,
+            loss="spherical",
+            precision="bf16-mixed",
+        ),
+    ),
     "debug": (
         "four steps of a very small model: checks that data and installation work",
         TrainConfig(
@@ -103,7 +120,7 @@ def named_recipe(name: str) -> Recipe:
     if name in RECIPES:
         purpose, config = RECIPES[name]
         return Recipe(purpose, config)
-    found = spherical_recipe(name) or original_recipe(name)
+    found = spherical_recipe(name) or viewpoint_recipe(name) or original_recipe(name)
     if found is None:
         known = recipe_names()
         # A number of views is no reason to call two names unlike.
@@ -122,6 +139,6 @@ def _translated(name: str) -> str:
 
 def recipe_names() -> dict[str, str]:
     """Each recipe's name and what it is for; SYMSOL's stand for those of any number of views."""
-    original = [*SPHERICAL, *NAMED, *(f"{family}-{MOST_VIEWS}" for family in SYMSOL)]
+    original = [*SPHERICAL, *VIEWPOINT, *NAMED, *(f"{family}-{MOST_VIEWS}" for family in SYMSOL)]
     ours = {name: purpose for name, (purpose, _) in RECIPES.items()}
     return ours | {name: named_recipe(name).purpose for name in original}

@@ -1,4 +1,4 @@
-"""The table of viewpoints: strict thresholds, plain means, published figures as whole numbers of objects; text files."""
+"""The table of viewpoints: strict thresholds, plain means, published figures as whole numbers of objects, text."""
 
 import math
 from pathlib import Path

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from armillary.distributions import SO3Distribution
-from armillary.models import HarmonicRegressionConfig, Image2Sphere, Image2SphereConfig, SphericalRegressionConfig
+from armillary.models import (
+    HarmonicRegressionConfig,
+    Image2Sphere,
+    Image2SphereConfig,
+    SphericalRegressionConfig,
+    ViewpointRegressionConfig,
+)
 from armillary.nn import Encoder
 from armillary.so3 import geodesic_distance, random_rotations, rotation_defect, rotation_z
 
@@ -29,6 +35,11 @@ CONFIGS = {
     ),
     "spherical regression, flat": SphericalRegressionConfig(image_size=32, hidden=64, kind="flat"),
     "spherical regression, direct": SphericalRegressionConfig(image_size=32, hidden=64, kind="direct"),
+    "viewpoint regression": ViewpointRegressionConfig(image_size=32, hidden=64, near=0.2, turned_tilt=True),
+    "viewpoint regression, categories, mean": ViewpointRegressionConfig(
+        image_size=32, hidden=64, categories=3, pooling="mean", dropout=0.5
+    ),
+    "viewpoint regression, flat": ViewpointRegressionConfig(image_size=32, hidden=64, kind="flat"),
 }
 
 

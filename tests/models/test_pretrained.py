@@ -11,6 +11,7 @@ from armillary.models import (
     Image2Sphere,
     Image2SphereConfig,
     SphericalRegressionConfig,
+    ViewpointRegressionConfig,
     from_pretrained,
     read_metadata,
 )
@@ -23,6 +24,7 @@ CONFIGS = {
     "image2sphere, resnet": Image2SphereConfig(lmax=2, image_size=64, sphere_channels=8, encoder="resnet18:random"),
     "spherical_regression": SphericalRegressionConfig(image_size=32, hidden=32),
     "spherical_regression, direct": SphericalRegressionConfig(image_size=32, hidden=32, kind="direct"),
+    "viewpoint_regression": ViewpointRegressionConfig(image_size=32, hidden=32),
 }
 
 

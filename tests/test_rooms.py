@@ -15,6 +15,7 @@ BELOW = {
         "bop": {"shapes", "rendering"},
         "photos": set(),
         "published": set(),
+        "normals": {"shapes", "rendering", "published"},
     },
     "distributions": {"integration": set(), "families": {"integration"}, "calculus": {"integration", "families"}},
 }

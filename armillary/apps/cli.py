@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a model on a data set: rendered, photographs with poses, or BOP",
     "evaluate": "measure a trained model on held-out data: metrics.json and report.html",
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
+    "normals": "surface normals of pictures: render rooms, train, evaluate, predict",
     "data": "published data sets: list, check, convert and look at them",
     "convert-checkpoint": "a checkpoint of the original Image2Sphere to a model folder",
 }
@@ -97,6 +98,8 @@ def _run(words: list[str]) -> None:
         from armillary.apps.evaluate import main as command
     elif name == "predict":
         from armillary.apps.predict import main as command
+    elif name == "normals":
+        from armillary.apps.normals import main as command
     elif name == "data":
         from armillary.apps.data import main as command
     else:

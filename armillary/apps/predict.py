@@ -57,7 +57,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     if command.modes < 1:
         raise ValueError(f"expected at least one mode, got {command.modes}; give --modes 4")
     files = find_pictures(command.images)
-    targets = _targets(files)
+    targets = result_names(files)
     check_output(command.out)
     predictor = load(command.run, checked_device(command.device))
     # Every picture is read before anything is written: a bad one costs a message, not half a folder.
@@ -99,7 +99,7 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _targets(files: Sequence[Path]) -> list[str]:
+def result_names(files: Sequence[Path]) -> list[str]:
     """A name for each result: the picture's, with a number where two have the same."""
     names: list[str] = []
     for file in files:

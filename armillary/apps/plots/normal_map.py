@@ -70,11 +70,12 @@ def normal_sheet_png(rows: Sequence[Sequence[Column]], width: float = 2.6) -> by
     """Rows of pictures as PNG bytes, with the legend of directions, and a colour bar if there are errors.
 
     Args:
-        rows: at least one, all with columns of the same kinds.
+        rows: at least one, all with columns of the same kinds, beginning with the picture.
         width: of a picture, inches.
     """
-    shape = next(iter(rows[0][0].image.shape[-2:] if rows[0][0].image is not None else (3, 4) for _ in (0,)))
-    high, wide = width * shape[0] / shape[1], max(1.15, 0.5 * width)
+    first = rows[0][0].image
+    assert first is not None
+    high, wide = width * first.shape[-2] / first.shape[-1], max(1.15, 0.5 * width)
     errors = any(column.angles_deg is not None for column in rows[0])
     count = len(rows[0])
     # The legend stands to the right of the first row; a single row leaves room for the bar below it.

@@ -1,0 +1,3 @@
+"""``armillary normals``: surface normals of pictures, rendered, trained, measured and predicted."""
+
+from .command import main as main

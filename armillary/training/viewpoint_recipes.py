@@ -1,4 +1,4 @@
-"""Recipes for viewpoints on PASCAL3D+, by the protocol of Spherical Regression; each in two variants: ours, as published.
+"""Recipes for viewpoints on PASCAL3D+ by the protocol of Spherical Regression, in two variants: ours, and as published.
 
 As published but for the crops: the original stretches an object's box to a square, here the crop is square. Trained on
 all objects of VOC train and ImageNet, and on RenderForCNN's pictures where the data set holds them; evaluate with

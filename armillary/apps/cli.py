@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
     "normals": "surface normals of pictures: render rooms, train, evaluate, predict",
     "data": "published data sets: list, check, convert and look at them",
+    "bench": "figures of papers, drawn again: gradient norms of Spherical Regression",
     "convert-checkpoint": "a checkpoint of the original Image2Sphere to a model folder",
 }
 
@@ -102,6 +103,8 @@ def _run(words: list[str]) -> None:
         from armillary.apps.normals import main as command
     elif name == "data":
         from armillary.apps.data import main as command
+    elif name == "bench":
+        from armillary.apps.bench import main as command
     else:
         from armillary.apps.convert_checkpoint import main as command
     command(rest, STARTED)

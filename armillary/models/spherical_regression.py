@@ -42,6 +42,8 @@ class SphericalRegressionConfig:
     pooling: Literal["flatten", "mean"] = "flatten"
     # Width of the hidden layer.
     hidden: int = 512
+    # Standard deviation of the head's untrained weights, 0.005 as published; none: by the width of its layers.
+    spread: float | None = None
     # Number of categories the model is told about, each with a last layer of its own; 0: none.
     categories: int = 0
 
@@ -89,7 +91,7 @@ class SphericalRegression(PointModel):
         rows, columns = map_size(self.encoder, config.image_size)
         features = self.encoder.channels * (rows * columns if config.pooling == "flatten" else 1)
         table = SignTable.quaternions()
-        self.head = SphereHead(features, table, config.kind, config.categories, config.hidden)
+        self.head = SphereHead(features, table, config.kind, config.categories, config.hidden, spread=config.spread)
         self.noise = PointNoise()
 
     def quaternion(
@@ -119,10 +121,14 @@ class SphericalRegression(PointModel):
         category: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
         """Mean loss of magnitudes and signs, or of plain quaternions."""
-        prediction, config = self.quaternion(images, category), self.config
-        with torch.autocast(images.device.type, enabled=False):
+        return self.losses(self.quaternion(images, category), rotations).mean()
+
+    def losses(self, prediction: SpherePrediction, rotations: Float[Tensor, "batch 3 3"]) -> Float[Tensor, " batch"]:
+        """The loss of each row of a prediction."""
+        config = self.config
+        with torch.autocast(rotations.device.type, enabled=False):
             truth = upper_quaternion(rotations.to(prediction.output))
-            return prediction.loss(truth, config.regression, config.antipode, antipodal=config.antipode > 0).mean()
+            return prediction.loss(truth, config.regression, config.antipode, antipodal=config.antipode > 0)
 
     def sign_errors(
         self,

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from armillary.nn.signs import SignTable
 from armillary.nn.sphere_prediction import SphereKind, SpherePrediction
 
-# Spread of untrained weights; regQuatNet.py and regEulerNet.py.
-SPREAD = 0.005
+# Standard deviation of untrained weights as published; regQuatNet.py and regEulerNet.py.
+PUBLISHED_SPREAD = 0.005
 
 
 class SphereHead(nn.Module):
@@ -24,6 +24,8 @@ class SphereHead(nn.Module):
         categories: Number of last layers to choose from; 0: one, and no category is asked for.
         hidden: Width of the hidden layer; 0: none.
         dropout: Part of the hidden layer that is dropped in training.
+        spread: Standard deviation of untrained weights, for all layers; None: by their width, so that the first outputs
+            have a length near 1. Short ones, as published, have a gradient of 40 where kind is "flat".
 
     Example:
         >>> head = SphereHead(16, SignTable.quaternions(), categories=3)
@@ -39,6 +41,7 @@ class SphereHead(nn.Module):
         categories: int = 0,
         hidden: int = 512,
         dropout: float = 0.0,
+        spread: float | None = None,
     ) -> None:
         super().__init__()
         self.table, self.categories = table, categories
@@ -49,8 +52,9 @@ class SphereHead(nn.Module):
         self.last = nn.Linear(hidden or channels, max(categories, 1) * self.outputs)
         for layer in (*layers[:1], self.last):
             assert isinstance(layer, nn.Linear)
-            nn.init.normal_(layer.weight, std=SPREAD)
-            nn.init.zeros_(layer.bias)
+            if spread is not None or layer is self.last:
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5 if spread is None else spread)
+                nn.init.zeros_(layer.bias)
 
     def forward(
         self, features: Float[Tensor, "batch channels"], category: Int[Tensor, " batch"] | None = None

@@ -12,6 +12,7 @@ https://github.com/leoshine/Spherical_Regression, S3.3D_Rotation
 from dataclasses import replace
 
 from armillary.models import SphericalRegressionConfig
+from armillary.nn.sphere_head import PUBLISHED_SPREAD
 from armillary.training.config import TrainConfig
 from armillary.training.original_recipes import ORIGINAL, STILL, Recipe
 
@@ -37,7 +38,7 @@ _OURS = TrainConfig(
 )
 # regQuatNet.py and the training script beside it: 150 epochs with steps down after 50 and 100.
 _PUBLISHED = TrainConfig(
-    model=replace(_MODEL, antipode=0.0, hidden=996),
+    model=replace(_MODEL, antipode=0.0, hidden=996, spread=PUBLISHED_SPREAD),
     augmentation=STILL,
     epochs=150.0,
     batch_size=40,

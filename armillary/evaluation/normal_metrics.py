@@ -61,7 +61,7 @@ def angles_deg(
 
 
 def valid_angles_deg(
-    predicted: Float[Tensor, "3 height width"],
+    predicted: Float[Tensor, "3 rows columns"],
     truth: Float[Tensor, "3 height width"],
     mask: Bool[Tensor, "height width"],
 ) -> Float[Tensor, " pixels"]:
@@ -117,7 +117,7 @@ def to_full_size(
     return camera_facing(functional.interpolate(normals[None], size, mode="nearest")[0])
 
 
-def normal_figures(angles: Sequence[Float[Tensor, " pixels"]]) -> NormalFigures:
+def normal_figures(angles: Sequence[Float[Tensor, " _"]]) -> NormalFigures:
     """Figures of the angles of all pictures, pooled.
 
     Example:

@@ -1,7 +1,7 @@
 """Surface normals as colours, their errors as a map, and both beside the picture they belong to.
 
 Red grows to the right, green upwards, blue towards the viewer: a floor is green, a wall ahead is blue, a wall on the
-right, which faces left, is dark red. Pixels without a normal are dark grey.
+left, which faces right, is rose, one on the right is teal. Pixels without a normal are dark grey.
 """
 
 from collections.abc import Sequence
@@ -75,24 +75,27 @@ def normal_sheet_png(rows: Sequence[Sequence[Column]], width: float = 2.6) -> by
     """
     first = rows[0][0].image
     assert first is not None
-    high, wide = width * first.shape[-2] / first.shape[-1], max(1.15, 0.5 * width)
-    errors = any(column.angles_deg is not None for column in rows[0])
-    count = len(rows[0])
-    # The legend stands to the right of the first row; a single row leaves room for the bar below it.
-    down = max(len(rows) * (high + 0.25), 2.2 if errors else 1.0) + 0.1
-    figure = Figure(figsize=(count * (width + 0.08) + wide + 0.2, down), dpi=100, layout="constrained")
-    grid = figure.add_gridspec(len(rows), count + 1, width_ratios=[width] * count + [wide])
-    for place, row in enumerate(rows):
-        for number, column in enumerate(row):
-            axis = figure.add_subplot(grid[place, number])
-            _draw(axis, column)
-    side = grid[:, count].subgridspec(2 if errors else 1, 1)
-    draw_legend(figure.add_subplot(side[0]))
+    # A tall picture is no higher than five inches.
+    width = min(width, 5.0 * first.shape[-1] / first.shape[-2])
+    high, errors = width * first.shape[-2] / first.shape[-1], any(c.angles_deg is not None for c in rows[0])
+    # Inches: a title above each picture, the legend and the bar in a column of their own.
+    gap, title, side = 0.08, 0.22, 1.5
+    total = len(rows[0]) * (width + gap) + side + 2 * gap
+    down = max(len(rows) * (high + title), 3.4 if errors else 1.5) + gap
+    figure = Figure(figsize=(total, down), dpi=100)
+
+    def place(left: float, top: float, across: float, tall: float) -> Axes:
+        return figure.add_axes((left / total, 1 - (top + tall) / down, across / total, tall / down))
+
+    for row, columns in enumerate(rows):
+        for number, column in enumerate(columns):
+            _draw(place(gap + number * (width + gap), row * (high + title) + title, width, high), column)
+    left = total - side - gap
+    draw_legend(place(left, title, side, 1.1))
     if errors:
-        bar = figure.add_subplot(side[1])
-        bar.set_axis_off()
         scale = ScalarMappable(Normalize(0, MOST_ERROR_DEG), ERROR_COLOURS)
-        figure.colorbar(scale, ax=bar, fraction=0.4, label="error, degrees", extend="max", ticks=[0, 15, 30, 45, 60])
+        bar = place(left + 0.35, title + 1.4, 0.16, 1.6)
+        figure.colorbar(scale, cax=bar, label="error, degrees", extend="max", ticks=[0, 15, 30, 45, 60])
     return figure_png(figure)
 
 

@@ -59,7 +59,7 @@ def read_png(content: bytes, source: str) -> Shaped[np.ndarray, "height width *c
 def _deep(content: bytes, width: int, height: int) -> UInt16[np.ndarray, "height width 3"]:
     import PIL.Image
 
-    inflated = np.frombuffer(zlib.decompress(b"".join(_chunks(content)[b"IDAT"])), np.uint8)
+    inflated = np.frombuffer(zlib.decompress(b"".join(_chunks(content).get(b"IDAT", []))), np.uint8)
     rows = inflated[: height * (6 * width + 1)].reshape(height, 6 * width + 1)
     halves = []
     for first in (1, 2):

@@ -15,7 +15,7 @@ import torch
 from armillary.data.atomic import write_atomically
 from armillary.data.normals.deep_png import read_png, write_deep_png
 from armillary.data.normals.encoding import Bits, decode_normals, encode_normals
-from armillary.data.normals.sample import NormalReader, NormalSample
+from armillary.data.normals.sample import NormalReader, NormalSample, checked_sample
 from armillary.data.picture import picture_files, read_mask, read_picture
 
 IMAGE, NORMAL, VALID = "image", "normal", "valid"
@@ -46,15 +46,14 @@ class NormalFolder(NormalReader):
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, index: int) -> NormalSample:
-        """A sample as stored."""
+    def __getitem__(self, index: int) -> NormalSample:
         name = self.names[index]
         image, _ = read_picture(self.images[name])
         vectors = read_normals(self.normals[name])
         length = torch.linalg.vector_norm(vectors, dim=0)
         size = (int(length.shape[0]), int(length.shape[1]))
         mask = read_mask(self.masks[name], size) if name in self.masks else length > SHORTEST
-        return NormalSample(image, vectors, mask, name)
+        return checked_sample(image, vectors, mask, name, self.source)
 
 
 def read_normals(path: Path) -> torch.Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from armillary.data.normals.encoding import camera_order
-from armillary.data.normals.sample import NormalReader, NormalSample
+from armillary.data.normals.sample import NormalReader, NormalSample, checked_sample
 from armillary.data.record import read_npz
 
 
@@ -48,10 +48,9 @@ class NormalNpz(NormalReader):
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, index: int) -> NormalSample:
-        """A sample as stored."""
+    def __getitem__(self, index: int) -> NormalSample:
         image = torch.from_numpy(self.images[index]).permute(2, 0, 1).float() / 255
         stored = torch.from_numpy(self.normals[index].astype(np.float32)).permute(2, 0, 1)
         # NaN counts as known, so that it is refused.
         mask = ~(stored == 0).all(0) if self.masks is None else torch.from_numpy(self.masks[index] != 0)
-        return NormalSample(image, camera_order(stored), mask, self.names[index])
+        return checked_sample(image, camera_order(stored), mask, self.names[index], self.source)

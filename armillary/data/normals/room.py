@@ -24,6 +24,8 @@ from armillary.data.shapes.zoo.assembly import Rng
 from armillary.so3 import rotation_z
 
 TRAIN = "train"
+# The first member of the zoo in other parts.
+HELD_OUT_MEMBER = 1000
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class RoomSettings:
     fov_deg: tuple[float, float] = (50.0, 70.0)
     # The picture is turned in its plane by up to this angle, degrees.
     roll_deg: float = 3.0
+    # How many members of each family of the zoo there are to choose from.
+    members: int = 24
     # Another seed gives other rooms.
     seed: int = 0
 
@@ -51,6 +55,8 @@ class RoomSettings:
             raise ValueError(
                 f"expected pictures of 8 to 8192 pixels a side, got {self.width} x {self.height}; choose another size"
             )
+        if not 1 <= self.members <= HELD_OUT_MEMBER:
+            raise ValueError(f"expected members from 1 to {HELD_OUT_MEMBER}, got {self.members}; 24 are usual")
         low, high = self.fov_deg
         if not 1.0 <= low <= high <= 120.0 or not 0.0 <= self.roll_deg <= 180.0:
             raise ValueError(
@@ -131,7 +137,7 @@ class RoomRenderer:
 
     def __init__(self, settings: RoomSettings, split: str = TRAIN, backend: str = "auto") -> None:
         self.settings, self.split = settings, split
-        self.furniture = Furniture(first=0 if split == TRAIN else 1000)
+        self.furniture = Furniture(0 if split == TRAIN else HELD_OUT_MEMBER, settings.members)
         self.renderer = Renderer(size=settings.size, backend=backend)  # type: ignore[arg-type]
 
     def render(self, index: int) -> NormalSample:

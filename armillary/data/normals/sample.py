@@ -39,7 +39,7 @@ class NormalSample:
 
 
 class NormalReader(Dataset[NormalSample], ABC):
-    """Pictures with normals on disk: a length, and one checked `NormalSample` per index.
+    """Pictures with normals on disk: a length, and one `NormalSample` per index, made by `checked_sample`.
 
     Attributes:
         source: the file or folder, for messages.
@@ -51,11 +51,7 @@ class NormalReader(Dataset[NormalSample], ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def read(self, index: int) -> NormalSample:
-        """A sample as stored, its normals of about unit length where the mask holds."""
-
-    def __getitem__(self, index: int) -> NormalSample:
-        return checked(self.read(index), self.source)
+    def __getitem__(self, index: int) -> NormalSample: ...
 
 
 def camera_facing(normals: Float[Tensor, "3 *pixels"]) -> Float[Tensor, "3 *pixels"]:
@@ -68,29 +64,33 @@ def camera_facing(normals: Float[Tensor, "3 *pixels"]) -> Float[Tensor, "3 *pixe
     return functional.normalize(torch.cat([normals[:2], normals[2:].clamp_max(0.0)]), dim=0, eps=1e-6)
 
 
-def checked(sample: NormalSample, source: str) -> NormalSample:
-    """The sample with unit normals that face the camera and are 0 outside the mask; ValueError where that cannot be.
+def checked_sample(
+    image: Float[Tensor, "3 height width"],
+    normals: Float[Tensor, "3 rows columns"],
+    mask: Bool[Tensor, "down across"],
+    name: str,
+    source: str,
+) -> NormalSample:
+    """A sample whose normals face the camera and are 0 outside the mask; ValueError if they are not unit or of a size.
 
     Example:
-        >>> nothing = NormalSample(torch.rand(3, 4, 6), torch.zeros(3, 4, 6), torch.ones(4, 6, dtype=torch.bool), "7")
-        >>> checked(nothing, "frames.npz")
+        >>> checked_sample(torch.rand(3, 4, 6), torch.zeros(3, 4, 6), torch.ones(4, 6, dtype=torch.bool), "7", "a.npz")
         Traceback (most recent call last):
         ...
-        ValueError: frames.npz: picture 7: expected unit normals where the mask holds, got 24 of zero length; clear \
-the mask there
+        ValueError: a.npz: picture 7: expected unit normals where the mask holds, got 24 of zero length; clear the \
+mask there
     """
-    where = f"{source}: picture {sample.name}"
-    size = tuple(sample.image.shape[-2:])
-    for what, shape in (("normals", sample.normals.shape[-2:]), ("a mask", sample.mask.shape)):
+    where = f"{source}: picture {name}"
+    size = tuple(image.shape[-2:])
+    for what, shape in (("normals", normals.shape[-2:]), ("a mask", mask.shape)):
         if tuple(shape) != size:
             raise ValueError(
                 f"{where}: expected {what} of {size[1]} x {size[0]} pixels as the picture, got "
                 f"{shape[1]} x {shape[0]}; store all at one size"
             )
-    if not bool(sample.mask.any()):
+    if not bool(mask.any()):
         raise ValueError(f"{where}: expected pixels with a normal, got an empty mask; drop the picture")
-    inside = sample.normals[:, sample.mask]
-    length = torch.linalg.vector_norm(inside, dim=0)
+    length = torch.linalg.vector_norm(normals[:, mask], dim=0)
     faults = {"with NaN or infinity": ~length.isfinite(), "of zero length": length < 1e-3}
     faults["of another length"] = (length < LENGTHS[0]) | (length > LENGTHS[1])
     for what, wrong in faults.items():
@@ -99,7 +99,6 @@ the mask there
             raise ValueError(
                 f"{where}: expected unit normals where the mask holds, got {int(wrong.sum())} {what}; {remedy}"
             )
-    normals = torch.where(sample.mask, camera_facing(sample.normals.nan_to_num(0.0)), 0.0)
+    facing = torch.where(mask, camera_facing(normals.nan_to_num(0.0)), 0.0)
     # A normal that looked straight away from the camera is none.
-    mask = sample.mask & (normals != 0).any(0)
-    return NormalSample(sample.image, normals, mask, sample.name)
+    return NormalSample(image, facing, mask & (facing != 0).any(0), name)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from armillary.data.normals.deep_png import read_png
 from armillary.data.normals.encoding import decode_normals
-from armillary.data.normals.sample import NormalReader, NormalSample
+from armillary.data.normals.sample import NormalReader, NormalSample, checked_sample
 from armillary.data.picture import decode_picture
 from armillary.data.published.picture_database import PictureDatabase
 
@@ -62,8 +62,7 @@ class SurfaceNormalDatabase(NormalReader):
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, index: int) -> NormalSample:
-        """A sample as stored."""
+    def __getitem__(self, index: int) -> NormalSample:
         name = self.names[index]
         image = decode_picture(self._content(self.pictures, name), f"{self.pictures.folder}: {name}")[0]
         source = f"{self.normals.folder}: {name}"
@@ -75,7 +74,7 @@ class SurfaceNormalDatabase(NormalReader):
         mask = self._mask(name)
         if mask.shape == length.shape:
             mask = mask & (length > SHORTEST)
-        return NormalSample(image, vectors / length.clamp_min(1e-6), mask, name)
+        return checked_sample(image, vectors / length.clamp_min(1e-6), mask, name, self.source)
 
     def _mask(self, name: str) -> Bool[Tensor, "height width"]:
         stored = read_png(self._content(self.masks, name), f"{self.masks.folder}: {name}")

@@ -16,6 +16,7 @@ from armillary.apps.plots.histogram import histogram_png
 from armillary.apps.plots.sheet import Panel, sheet_png
 from armillary.apps.report import Picture, write_report
 from armillary.apps.sign_figures import sign_figures
+from armillary.apps.viewpoint_figures import viewpoint_figures
 from armillary.data import Batch, ImageStore, centre_crop
 from armillary.data.record import write_json
 from armillary.evaluation import (
@@ -29,7 +30,7 @@ from armillary.evaluation import (
     same_header,
     summarise,
 )
-from armillary.models import Model
+from armillary.models import Model, ViewpointRegression
 from armillary.models.spherical_regression import SphericalRegression
 
 # Views per forward pass: the exact normaliser's grid is the memory, not the pictures.
@@ -77,6 +78,8 @@ class Assessment:
             metrics["legacy_sqrt2"] = legacy_figures(predictions)
         if isinstance(self.model, SphericalRegression):
             metrics["signs"] = sign_figures(self.model, self._batches())
+        if isinstance(self.model, ViewpointRegression):
+            metrics["viewpoint_table"] = viewpoint_figures(folder, predictions, self.store.turns, self.legacy)
         write_json(folder / "metrics.json", metrics)
         write_report(
             folder / "report.html",

@@ -21,6 +21,8 @@ DESCRIPTION = """Measure a trained model on a data set and write a report.
 
 DIR/predictions.npz holds what the model says about every view, DIR/metrics.json the figures, DIR/report.html both as a
 page with pictures. Errors are to the nearest rotation that the data set's symmetries make equivalent to the truth.
+For a model of viewpoints DIR/viewpoints.txt holds azimuth, elevation and tilt of every view, DIR/viewpoint_table.txt
+the table of each category with errors to the labels themselves.
 
 examples:
   armillary evaluate run --data held_out.npz --out evaluation
@@ -124,6 +126,8 @@ def summary(metrics: dict, out: Path) -> str:
             f"signs right {signs['sign_accuracy']:.1%}; median error given the true signs "
             f"{signs['median_magnitude_error_deg']:.2f} degrees"
         )
+    if "viewpoint_table" in metrics:
+        lines.append(f"\n{metrics['viewpoint_table']}\nangles of every view: {out / 'viewpoints.txt'}\n")
     if "legacy_sqrt2" in metrics:
         legacy = metrics["legacy_sqrt2"]
         lines.append(

@@ -19,8 +19,9 @@ from armillary.data.record import write_json
 DESCRIPTION = """Predict the orientation of the object in pictures.
 
 For photo.jpg, DIR gets photo.json (the most probable rotation, the highest peaks with their probability, the 90 %
-credible region, the entropy) and photo.png (the picture beside the distribution). The object should fill most of the
-picture, stand before a plain background, or be cut out by an alpha channel.
+credible region, the entropy; of a model of viewpoints azimuth, elevation and tilt too) and photo.png (the picture
+beside the distribution). The object should fill most of the picture, stand before a plain background, or be cut out by
+an alpha channel.
 
 examples:
   armillary predict run photo.jpg --out predictions
@@ -111,4 +112,8 @@ def result_names(files: Sequence[Path]) -> list[str]:
 
 
 def _caption(file: Path, prediction: Prediction) -> str:
-    return f"{file.name}: {prediction.confidence:.0%} within 15° of the most probable rotation"
+    said = f"{file.name}: {prediction.confidence:.0%} within 15° of the most probable rotation"
+    if not prediction.upright:
+        return said
+    azimuth, elevation, tilt = prediction.viewpoint_deg
+    return f"{said}; azimuth {azimuth:.0f}°, elevation {elevation:.0f}°, tilt {tilt:.0f}°"

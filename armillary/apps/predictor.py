@@ -22,8 +22,8 @@ from armillary.data import Batch, DatasetInfo, ImageStore, Sample, centre_crop
 from armillary.data.framing import plain_background_mask
 from armillary.data.picture import read_picture
 from armillary.distributions import SO3Distribution
-from armillary.models import Model, from_pretrained, read_metadata
-from armillary.so3 import geodesic_distance, matrix_to_quat_wxyz
+from armillary.models import Model, ViewpointRegression, from_pretrained, read_metadata
+from armillary.so3 import geodesic_distance, matrix_to_quat_wxyz, matrix_to_viewpoint
 
 # Samples behind the confidence, and the angle it speaks of.
 CONFIDENCE_SAMPLES = 512
@@ -43,12 +43,20 @@ class Prediction:
         confidence: probability that the true rotation is within 15 degrees of ``rotation``; low where the picture or
             a symmetry leaves several answers.
         image: the crop the model saw.
+        upright: whether the model speaks of viewpoints, so that `to_json` tells azimuth, elevation and tilt.
     """
 
     density: SO3Distribution
     rotation: Float[Tensor, "3 3"]
     confidence: float
     image: Float[Tensor, "3 height width"]
+    upright: bool = False
+
+    @property
+    def viewpoint_deg(self) -> tuple[float, float, float]:
+        """Azimuth from 0 to 360, elevation and tilt in degrees, of the camera about an object whose z axis is up."""
+        azimuth, elevation, tilt = torch.rad2deg(torch.stack(matrix_to_viewpoint(self.rotation.double()))).tolist()
+        return azimuth % 360, elevation, tilt
 
     def to_json(self, modes: int = 4) -> dict[str, Any]:
         """Plain values: the mode, the highest peaks with their mass, the 90 % credible region, the entropy.
@@ -62,6 +70,7 @@ class Prediction:
             "convention": "R_cam_obj: x_cam = R x_obj, OpenCV camera axes (x right, y down, z forward)",
             "rotation": self.rotation.tolist(),
             "quat_wxyz": matrix_to_quat_wxyz(self.rotation).tolist(),
+            **(self._viewpoint_json() if self.upright else {}),
             "confidence_15_deg": self.confidence,
             "modes": [
                 {"rotation": r.tolist(), "quat_wxyz": matrix_to_quat_wxyz(r).tolist(), "mass": m.item()}
@@ -74,6 +83,16 @@ class Prediction:
             },
             "entropy": self.density.entropy().item(),
             "measure": "Haar, normalised: the uniform distribution has density 1 and entropy 0 nats",
+        }
+
+    def _viewpoint_json(self) -> dict[str, Any]:
+        azimuth, elevation, tilt = self.viewpoint_deg
+        return {
+            "azimuth_deg": azimuth,
+            "elevation_deg": elevation,
+            "tilt_deg": tilt,
+            "viewpoint_convention": "of the camera of the whole picture, the object's z axis up: R = Rz(-tilt) "
+            "Rx(90 + elevation) Rz(-azimuth); near elevations of 90 and -90 only azimuth -+ tilt is determined",
         }
 
 
@@ -139,7 +158,8 @@ class Predictor:
             drawn = density.sample(torch.Size((CONFIDENCE_SAMPLES,)), generator=generator)
             mode = density.mode
             near = geodesic_distance(drawn, mode.expand(drawn.shape)) < math.radians(CONFIDENCE_DEG)
-        return Prediction(density, mode[0].cpu(), near.float().mean().item(), batch.images[index].cpu())
+        upright = isinstance(self.model, ViewpointRegression)
+        return Prediction(density, mode[0].cpu(), near.float().mean().item(), batch.images[index].cpu(), upright)
 
     def _category(self, name: str | None) -> int:
         if name is None:

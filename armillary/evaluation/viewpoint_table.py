@@ -17,7 +17,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from armillary.data.atomic import write_atomically
-from armillary.evaluation.metrics import median_error
+from armillary.data.published.pascal3d_camera import LIMITS_DEG
+from armillary.evaluation.metrics import legacy_error, median_error
 
 THRESHOLDS_DEG = (30.0, 15.0, 7.5)
 HEADER = "{:<14s}{:>9s}{:>10s}{:>11s}{:>11s}{:>7s}"
@@ -52,7 +53,7 @@ def viewpoint_table(
         >>> rows[-1].category, round(rows[-1].median_error_deg, 1), rows[-1].accuracies
         ('MEAN', 30.5, (50.0, 25.0, 25.0))
     """
-    shown = error.double() / (math.sqrt(2) if legacy else 1.0)
+    shown = legacy_error(error.double()) if legacy else error.double()
     rows = [_row(str(names[c]), shown[category == c]) for c in category.unique().tolist()]
     if not rows:
         raise ValueError("expected at least one view, got none; the split is empty")
@@ -112,7 +113,7 @@ def _angles(words: list[str], place: str) -> list[float]:
         raise ValueError(
             f"{place}: expected a name, azimuth, elevation and tilt, got {' '.join(words)!r:.60}; correct it"
         )
-    for name, value, most in zip(("azimuth", "elevation", "tilt"), angles, (360, 180, 180), strict=True):
+    for name, value, most in zip(("azimuth", "elevation", "tilt"), angles, LIMITS_DEG, strict=True):
         if not -most <= value <= most:
-            raise ValueError(f"{place}: expected {name} from {-most} to {most} degrees, got {value:g}; correct it")
+            raise ValueError(f"{place}: expected {name} from {-most:g} to {most:g} degrees, got {value:g}; correct it")
     return angles

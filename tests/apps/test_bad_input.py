@@ -335,3 +335,17 @@ def test_a_disk_that_fills_while_training_leaves_no_half_checkpoint(rendered, tm
     assert not [path for path in (tmp_path / "run").iterdir() if "checkpoint" in path.name or path.name == "model"]
     monkeypatch.undo()
     assert main(words) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scene.elevation-deg", "0", "120"], "expected elevation_deg from -90 to 90, lowest first, got 0 and 120"),
+        (["--scene.elevation-deg", "30", "10"], "expected elevation_deg from -90 to 90, lowest first, got 30 and 10"),
+        (["--scene.tilt-deg", "-5"], "expected tilt_deg from 0 to 180, got -5"),
+        (["--scene.poses", "viewspere"], "viewspere"),
+    ],
+)
+def test_angles_of_the_view_sphere_out_of_range_are_named(options, message, tmp_path, capsys):
+    assert message in said(["render", "tet", "--out", str(tmp_path / "out"), *options], capsys)
+    assert not (tmp_path / "out").exists()

@@ -28,7 +28,12 @@ from tqdm import tqdm
 from armillary.data.picture import read_picture
 from armillary.data.published.fault import Faults, OnFault
 from armillary.data.published.pascal3d_annotation import EXCLUSIONS, Annotation, Exclusion, read_annotations
-from armillary.data.published.pascal3d_camera import PASCAL_CATEGORIES, viewpoint_intrinsics, viewpoint_rotation
+from armillary.data.published.pascal3d_camera import (
+    PASCAL_CATEGORIES,
+    in_range,
+    viewpoint_intrinsics,
+    viewpoint_rotation,
+)
 from armillary.data.sample import DatasetInfo, Reader, Sample
 
 # (Part, list of names): what each split is made of.
@@ -187,7 +192,7 @@ class Pascal3d(Reader):
                 (self.faults if kind in _FAULTS else self.excluded).add(kind, label)
 
 
-_FAULTS = ("without a viewpoint", "of unknown category")
+_FAULTS = ("without a viewpoint", "of unknown category", "with angles out of range")
 
 
 def _reason(annotation: Annotation, exclude: Sequence[str], coarse: bool) -> str | None:
@@ -198,6 +203,8 @@ def _reason(annotation: Annotation, exclude: Sequence[str], coarse: bool) -> str
         return "of unknown category"
     if annotation.viewpoint is None and not coarse:
         return "with a coarse viewpoint"
+    if not in_range(*_angles(annotation)[:3]):
+        return "with angles out of range"
     flagged = next((flag for flag in exclude if flag in annotation.flags), None)
     return flagged or ("with an empty box" if annotation.empty else None)
 

@@ -20,6 +20,21 @@ PASCAL_CATEGORIES = (
 )  # fmt: skip
 
 
+# Within these, either way, lie azimuth, elevation and theta of the published files, degrees.
+LIMITS_DEG = (360.0, 180.0, 180.0)
+
+
+def in_range(azimuth_deg: float, elevation_deg: float, theta_deg: float) -> bool:
+    """Whether angles can be those of a viewpoint in degrees.
+
+    Example:
+        >>> in_range(359.0, -12.5, 0.0), in_range(400.0, 0.0, 0.0), in_range(0.0, float("nan"), 0.0)
+        (True, False, False)
+    """
+    angles = (azimuth_deg, elevation_deg, theta_deg)
+    return all(-most <= angle <= most for angle, most in zip(angles, LIMITS_DEG, strict=True))
+
+
 def viewpoint_rotation(
     azimuth_deg: Float[Tensor, "*batch"], elevation_deg: Float[Tensor, "*batch"], theta_deg: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch 3 3"]:

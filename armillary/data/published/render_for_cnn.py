@@ -20,7 +20,7 @@ import torch
 from armillary.data.camera import intrinsics_from_focal
 from armillary.data.picture import read_picture
 from armillary.data.published.fault import Faults, OnFault
-from armillary.data.published.pascal3d_camera import PASCAL_CATEGORIES, viewpoint_rotation
+from armillary.data.published.pascal3d_camera import PASCAL_CATEGORIES, in_range, viewpoint_rotation
 from armillary.data.sample import DatasetInfo, Reader, Sample
 
 FOLDER = "syn_images_cropped_bkg_overlaid"
@@ -54,9 +54,11 @@ class RenderForCnn(Reader):
                     self.faults.add("of unknown synset", name)
                 elif found is None:
                     self.faults.add("without a viewpoint", name)
+                elif not in_range(*(float(number) for number in found.groups()[:3])):
+                    self.faults.add("with angles out of range", name)
                 else:
                     files.append(name)
-                    azimuth, elevation, turn, _ = (float(number) for number in found.groups())
+                    azimuth, elevation, turn = (float(number) for number in found.groups()[:3])
                     angles.append((azimuth, elevation, -turn))
                     categories.append(SYNSETS.index(synset))
         self.faults.settle(on_fault, len(files) + len(self.faults))

@@ -250,6 +250,20 @@ def test_the_viewpoint_protocol_takes_every_object_and_coarse_viewpoints(
     assert len(open_dataset(release, "viewpoint-train")) == 3
 
 
+def test_angles_out_of_range_are_counted_and_named(write_published: WritePublished, pascal: SimpleNamespace):
+    root = write_published("pascal3d")
+    release = root / "PASCAL3D+_release1.1"
+    # Radians times a hundred, say.
+    entry = pascal.annotation("car", (417.0, 25.0, 0.0), (1.0, 2.0), [1.0, 2.0, 31.0, 42.0])
+    pascal.write_annotation(release, "car", "pascal", "2008_000001", [entry])
+    with pytest.warns(UserWarning, match=r"1 with angles out of range \(car_pascal/2008_000001\)"):
+        assert len(open_dataset(release, "train")) == 2
+    folder = root / "syn_images_cropped_bkg_overlaid" / "03001627" / "ff00"
+    (folder / "03001627_ff00_a300_e040_t000_d005.png").rename(folder / "03001627_ff00_a300_e240_t000_d005.png")
+    with pytest.raises(ValueError, match="1 with angles out of range"):
+        RenderForCnn(root / "syn_images_cropped_bkg_overlaid", on_fault="fail")
+
+
 def test_the_original_counts_add_up():
     assert {name: sum(counts) for name, counts in VAL_OBJECTS.items()} == {"easy": 2136, "nonDiff": 5979, "all": 6910}
     assert sum(TRAIN_OBJECTS) == 29786

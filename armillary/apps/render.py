@@ -114,13 +114,16 @@ def main(arguments: Sequence[str], started: float) -> None:
 
 def _shapes(source: str, command: RenderCommand, symmetries: dict[str, SymmetryGroup]) -> list[Shape]:
     path = Path(source)
-    if path.suffix.lower() in SUFFIXES or path.exists():
+    if path.suffix.lower() in SUFFIXES:
         return [_mesh_shape(path, command.unit, symmetries)]
+    # A name stands for its shape, also beside a folder of that name: `render mug --out mug`, twice.
     if source in SOLIDS:
         return [make_solid(source)]
     if source in FAMILIES:
         first = command.first_member
         return [make_shape(source, seed) for seed in range(first, first + command.members)]
+    if path.exists():
+        return [_mesh_shape(path, command.unit, symmetries)]
     raise ValueError(f"{source}: neither a mesh file nor a shape's name; {closest(source, [*SOLIDS, *FAMILIES])}")
 
 

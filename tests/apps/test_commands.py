@@ -103,6 +103,13 @@ def test_the_demo_leaves_report_and_figures(tmp_path, monkeypatch, capsys):
     assert "done in" in capsys.readouterr().out
 
 
+def test_a_shape_is_rendered_into_a_folder_of_its_name_twice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["render", "cone", "--views", "2", "--scene.size", "16", "--backend", "torch", "--out", "cone"]
+    assert main(words) == 0 and main([*words, "--split", "test", "--scene.seed", "1"]) == 0
+    assert len(open_dataset(tmp_path / "cone", "test")) == 2
+
+
 def test_render_takes_members_of_the_zoo(tmp_path):
     words = ["render", "mug", "--members", "2", "--first-member", "3", "--views", "2", "--scene.size", "24"]
     assert main([*words, "--backend", "torch", "--out", str(tmp_path / "set")]) == 0

@@ -93,10 +93,20 @@ class NormalPrediction:
         return from_turned(points)
 
     def loss(
-        self, normals: Float[Tensor, "batch 3 height width"], mask: Bool[Tensor, "batch height width"]
+        self,
+        normals: Float[Tensor, "batch 3 height width"],
+        mask: Bool[Tensor, "batch height width"],
+        sign_width: float = 0.0,
     ) -> Float[Tensor, ""]:
-        """Mean loss of the pixels in the mask, over the whole batch: pictures with more of them weigh more."""
-        loss = self.outputs.loss(to_turned(normals))
+        """Mean loss of the pixels in the mask, over the whole batch: pictures with more of them weigh more.
+
+        Args:
+            normals: the truth, unit vectors in the mask.
+            mask: where it is known.
+            sign_width: radians at which other signs count as nearly right, as for walls that face the camera; 0: only
+                the true ones count, as in the original.
+        """
+        loss = self.outputs.loss(to_turned(normals), width=sign_width)
         # A product, not an index: pixels outside cost nothing, and shapes stay fixed.
         return (loss * mask).sum() / mask.sum().clamp_min(1)
 

@@ -33,6 +33,17 @@ def test_unknown_words_get_the_closest_match(capsys, tmp_path):
     assert "did you mean cube?" in said(["render", "cubes", "--out", str(tmp_path / "out")], capsys)
 
 
+def test_a_loss_of_another_model_and_an_impossible_sample_are_refused(run, rendered, tmp_path, capsys):
+    words = ["train", "--data", str(rendered), "--out", str(tmp_path / "out"), "--recipe"]
+    assert "leave --loss out" in said([*words, "spherical-regression", "--loss", "likelihood"], capsys)
+    assert "leave --loss out" in said([*words, "debug", "--loss", "spherical"], capsys)
+    assert "expo" in said([*words, "spherical-regression", "--kind", "expo"], capsys)
+    words = ["evaluate", str(run), "--data", str(rendered), "--out", str(tmp_path / "out"), "--sample"]
+    assert "expected a sample above 0 and up to 1" in said([*words, "20"], capsys)
+    assert "did you mean sexp-gradients?" in said(["bench", "sexp-gradient"], capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_missing_and_wrong_options_are_named(capsys):
     assert "missing --out" in said(["demo"], capsys)
     assert "--minutes" in said(["demo", "--out", "x", "--minutes", "soon"], capsys)
@@ -348,4 +359,55 @@ def test_a_disk_that_fills_while_training_leaves_no_half_checkpoint(rendered, tm
 )
 def test_angles_of_the_view_sphere_out_of_range_are_named(options, message, tmp_path, capsys):
     assert message in said(["render", "tet", "--out", str(tmp_path / "out"), *options], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_words_and_options_of_normals_are_named(tmp_path, capsys):
+    assert "did you mean render?" in said(["normals", "rendr"], capsys)
+    out = ["--out", str(tmp_path / "out")]
+    assert "expected --scenes of 1 or more" in said(["normals", "render", "--scenes", "0", *out], capsys)
+    assert "not a path; take train" in said(["normals", "render", "--split", "a/b", *out], capsys)
+    assert "pictures of 8 to 8192 pixels" in said(["normals", "render", "--width", "2", *out], capsys)
+    gone = str(tmp_path / "gone")
+    assert "gone: expected pictures with normals" in said(["normals", "train", "--data", gone, *out], capsys)
+    assert "gone: no such" in said(["normals", "predict", gone, "a.png", *out], capsys).replace("a.png", "gone")
+    assert "gone: no such folder" in said(["normals", "evaluate", gone, "--data", gone, *out], capsys)
+    both = ["--steps", "1", "--minutes", "1"]
+    assert "exactly one of --steps and --minutes" in said(["normals", "train", "--data", gone, *both, *out], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def normals_npz(path: Path, **changes: np.ndarray) -> list[str]:
+    """The words that train on an npz file of walls that face the camera, but for what is changed."""
+    normal = np.zeros((2, 32, 32, 3), np.float32)
+    normal[..., 1] = -1.0
+    np.savez(path, **{"image": np.zeros((2, 32, 32, 3), np.uint8), "normal": normal, **changes})
+    size = ["--height", "32", "--width", "32", "--steps", "1"]
+    return ["normals", "train", "--data", str(path), "--out", str(path.with_name("run")), *size]
+
+
+def test_normals_that_are_none_are_named(tmp_path, capsys):
+    path = tmp_path / "frames.npz"
+    ones, zeros = np.ones((2, 32, 32), np.uint8), np.zeros((2, 32, 32, 3), np.float32)
+    line = said(normals_npz(path, normal=zeros, mask=ones), capsys)
+    assert "frames.npz: picture 0: expected unit normals where the mask holds, got 1024 of zero length" in line
+    assert "got 1024 with NaN" in said(normals_npz(path, normal=zeros + np.nan), capsys)
+    assert "1024 of another length; scale them" in said(normals_npz(path, normal=zeros + 5), capsys)
+    assert "got an empty mask" in said(normals_npz(path, mask=0 * ones), capsys)
+    assert "store all at one size" in said(normals_npz(path, normal=zeros[:, :16]), capsys)
+    assert "expected masks (2, 32, 32)" in said(normals_npz(path, mask=ones[:1]), capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_rooms_that_lack_files_and_models_of_rotations_are_named(run, photo, tmp_path, capsys):
+    rooms = tmp_path / "rooms"
+    size = ["--width", "32", "--height", "32", "--members", "1"]
+    assert main(["normals", "render", "--out", str(rooms), "--scenes", "2", *size]) == 0
+    (rooms / "train" / "normal" / "000001.png").unlink()
+    words = ["normals", "train", "--data", str(rooms), "--out", str(tmp_path / "run")]
+    assert "got none of 000001 (1 lack them); render again" in said(words, capsys)
+    (rooms / "train" / "normal" / "000001.png").write_bytes(b"no picture")
+    assert "000001.png: expected a readable PNG" in said(words, capsys)
+    line = said(["normals", "predict", str(run), str(photo), "--out", str(tmp_path / "out")], capsys)
+    assert "expected a model of surface normals, got 'harmonic_regression'" in line
     assert not (tmp_path / "out").exists()

@@ -46,6 +46,9 @@ class NormalTrainConfig:
     # Steps of linear warm-up; 0: none.
     warmup_steps: int = 50
 
+    # Angle at which other signs count as nearly right, radians; 0: only the true ones count, as in the original.
+    sign_width: float = 0.0
+
     # Largest norm of the gradient; longer ones are shortened to it; 0: any.
     clip: float = 1.0
 
@@ -70,8 +73,11 @@ class NormalTrainConfig:
                 "expected batch_size, learning_rate and log_every above zero, got "
                 f"{self.batch_size}, {self.learning_rate} and {self.log_every}; correct the options"
             )
-        if not 0.0 <= self.validation < 1.0:
-            raise ValueError(f"expected validation in [0, 1), got {self.validation}; 0 switches it off")
+        if not 0.0 <= self.validation < 1.0 or not 0.0 <= self.sign_width <= 3.0:
+            raise ValueError(
+                f"expected validation in [0, 1) and sign_width in [0, 3], got {self.validation} and {self.sign_width}; "
+                "0 switches them off"
+            )
 
     def budget(self) -> Budget:
         """How long to train."""

@@ -28,7 +28,7 @@ class NormalModule(LightningModule):
         """The loss of a batch."""
         prediction = self.model(batch.images)
         with torch.autocast(batch.images.device.type, enabled=False):
-            return prediction.loss(batch.normals, batch.mask)
+            return prediction.loss(batch.normals, batch.mask, self.config.sign_width)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; weight decay acts on filters, not on biases and norms."""

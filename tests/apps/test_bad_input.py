@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from armillary.apps.cli import main
 from armillary.data import make_solid, open_dataset, rendered_store
+from armillary.so3 import matrix_to_quat_xyzw
 
 
 def said(words: list[str], capsys: pytest.CaptureFixture) -> str:
@@ -411,3 +413,25 @@ def test_rooms_that_lack_files_and_models_of_rotations_are_named(run, photo, tmp
     line = said(["normals", "predict", str(run), str(photo), "--out", str(tmp_path / "out")], capsys)
     assert "expected a model of surface normals, got 'harmonic_regression'" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_quaternion_of_wrong_order_is_caught_by_the_pictures(tmp_path, capsys):
+    solid, folder = make_solid("cyl"), tmp_path / "photos"
+    store = rendered_store([solid], 6, size=48, progress=False, backend="torch")
+    folder.mkdir()
+    assert store.translations is not None
+    lines = ["file,qw,qx,qy,qz,tx,ty,tz,fx,fy,cx,cy"]
+    for number in range(6):
+        array = store.images[number].permute(1, 2, 0).numpy()
+        PIL.Image.fromarray(array).save(folder / f"{number}.png")
+        x, y, z, w = matrix_to_quat_xyzw(store.rotations[number].double()).tolist()
+        K = store.intrinsics[number].tolist()
+        numbers = (x, y, z, w, *store.translations[number].tolist(), K[0][0], K[1][1], K[0][2], K[1][2])
+        lines.append(f"{number}.png," + ",".join(f"{value:.6f}" for value in numbers))
+    (folder / "poses.csv").write_text("\n".join(lines) + "\n")
+    vertices = "\n".join(f"v {x} {y} {z}" for x, y, z in solid.mesh.vertices.tolist())
+    faces = "\n".join(f"f {a + 1} {b + 1} {c + 1}" for a, b, c in solid.mesh.faces.tolist())
+    (folder / "model.obj").write_text(f"{vertices}\n{faces}\n")
+    line = said(["train", "--data", str(folder), "--out", str(tmp_path / "run")], capsys)
+    assert "photos: by model.obj: expected the object's points inside the masks" in line
+    assert "with the rotations read as quaternions whose scalar is last (x, y, z, w), not first" in line

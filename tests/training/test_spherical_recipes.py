@@ -96,3 +96,6 @@ def test_rendered_solids_are_trained_on_evaluated_and_predicted_by_commands(tmp_
     assert main(["evaluate", str(run), "--data", str(data), "--out", str(out)]) == 0
     assert set(json.loads((out / "metrics.json").read_text())["per_category"]) == {"tetX", "cone"}
     assert read_metadata(run / "model")["data"]["categories"] == ["tetX", "cone"]
+    photo = next((data / "test").rglob("*.png"))
+    words = ["predict", str(run), str(photo), "--category", "cone", "--out", str(tmp_path / "predictions")]
+    assert main(words) == 0 and any((tmp_path / "predictions").glob("*.json"))

@@ -8,7 +8,7 @@ import torch
 from armillary.distributions.families.discrete import fit_noise
 from armillary.models import SphericalRegressionConfig
 from armillary.models.spherical_regression import upper_quaternion
-from armillary.nn import PointNoise
+from armillary.nn import PointNoise, SpherePrediction
 from armillary.nn.sphere_prediction import SPHERE_KINDS
 from armillary.so3 import exp, geodesic_distance, quat_wxyz_to_matrix, random_rotations
 
@@ -162,3 +162,21 @@ def test_sign_errors_part_the_error_into_signs_and_magnitudes(kind):
         right, error, magnitude_error = model.sign_errors(images, answers.mT)
     # The inverse has the same magnitudes and all other signs.
     assert not right.any() and magnitude_error.max() < 1e-2 and error.median() > 0.1
+
+
+def test_opposite_signs_near_a_half_turn_are_one_answer():
+    """Each has less probability than another answer, both together more."""
+    model = SphericalRegressionConfig(**SMALL).build().eval()
+    model.noise.sigma.fill_(0.1)
+    q = torch.nn.functional.normalize(torch.tensor([[0.01, 0.5, 0.6, 0.6]]), dim=-1)
+    table = model.head.table
+    signs = {
+        table.label(torch.tensor([1.0, *s])).item(): p
+        for s, p in (((1, 1, 1), 0.3), ((-1, -1, -1), 0.3), ((1, -1, 1), 0.4))
+    }
+    logits = torch.tensor([[math.log(signs.get(label, 1e-6)) for label in range(8)]])
+    prediction = SpherePrediction(q.log(), logits, "exp", table)
+    density = model.noise(quat_wxyz_to_matrix(prediction.atoms()[0]), logits)
+    half_turn = quat_wxyz_to_matrix(q)
+    assert geodesic_distance(density.mode, half_turn) < 0.05
+    assert geodesic_distance(quat_wxyz_to_matrix(prediction.point()), half_turn) > 1.0, "the most probable signs alone"

@@ -1,14 +1,14 @@
 """A distribution over rotations as one drawing among others."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from armillary.apps.plots.drawing import Drawing
-from armillary.apps.plots.mollweide import draw_mollweide
+from armillary.apps.plots.drawing import Drawing, Projection
+from armillary.apps.plots.mollweide import draw_mollweide, draw_tilt_legend
 from armillary.distributions import SO3Distribution
 
 
@@ -22,7 +22,7 @@ class DensityMap(Drawing):
     """
 
     aspect: ClassVar[float] = 2.0
-    projection: ClassVar[Literal["mollweide"] | None] = "mollweide"
+    projection: ClassVar[Projection] = "mollweide"
 
     density: SO3Distribution
     truths: Float[Tensor, "equivalents 3 3"] | None = None
@@ -30,3 +30,16 @@ class DensityMap(Drawing):
     def draw(self, axis: Axes) -> None:
         """Draw on a Mollweide axis."""
         draw_mollweide(axis, self.density, self.truths)
+
+
+@dataclass(frozen=True)
+class TiltLegend(Drawing):
+    """Which colour of a `DensityMap` stands for which turn."""
+
+    projection: ClassVar[Projection] = "polar"
+
+    height: float = 0.9
+
+    def draw(self, axis: Axes) -> None:
+        """Draw on a polar axis."""
+        draw_tilt_legend(axis)

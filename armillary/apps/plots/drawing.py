@@ -15,6 +15,9 @@ from armillary.apps.plots.figure import figure_png
 # Inches: between drawings, of a caption's line, of one of its letters, at the page's edges.
 GAP, LINE, LETTER, EDGE = 0.16, 0.17, 0.072, 0.08
 
+# Of an axis, as matplotlib names it; None: a plain one.
+Projection = Literal["mollweide", "polar"] | None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing(ABC):
@@ -26,8 +29,8 @@ class Drawing(ABC):
     height: float = 1.7
     # Width over height.
     aspect: ClassVar[float] = 1.0
-    # Of the axis, as matplotlib names it; None: a plain one.
-    projection: ClassVar[Literal["mollweide"] | None] = None
+    # Of the axis it draws on.
+    projection: ClassVar[Projection] = None
 
     @abstractmethod
     def draw(self, axis: Axes) -> None:

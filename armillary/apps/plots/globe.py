@@ -23,6 +23,8 @@ from armillary.harmonics import evaluate_s2
 
 # Pixels across a ball.
 PIXELS = 220
+# Pixels whose harmonics are held at once: 140 MB at degree 64.
+AT_ONCE = 4096
 # Blue is negative, red is positive.
 COLOURS = "RdBu_r"
 FROM_CAMERA = torch.eye(3)
@@ -76,7 +78,8 @@ class Globe(Drawing):
     def _values(self, place: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
         points = place @ self.view.float()
         if isinstance(self.signal, Tensor):
-            return evaluate_s2(self.signal.detach().cpu().double(), points.double()).float()
+            coeffs, parts = self.signal.detach().cpu().double(), points.double().flatten(0, 1).split(AT_ONCE)
+            return torch.cat([evaluate_s2(coeffs, part) for part in parts]).view(points.shape[:-1]).float()
         assert self.signal is not None
         return self.signal(points).float()
 

@@ -7,6 +7,9 @@ poses.csv, or its folder         table of files and quaternions (photos/pose_csv
 ModelNet10-SO(3), SYMSOL, PASCAL3D+   as published (published/)
 folder of scenes 000001, ...     one split of a BOP dataset (bop/reader.py); a folder of such folders is the dataset
 folder with train/, test/, ...   splits, each any of the above
+
+Where a mesh model.ply (.obj, .stl, ...) lies beside photos.npz, poses.csv or transforms.json, or in COLMAP's folder, in
+the units and frame of the poses, rotations that fit the pictures in another convention alone are refused.
 """
 
 from collections.abc import Callable
@@ -16,7 +19,9 @@ from pathlib import Path
 from armillary.data.bop.reader import BopReader, bop_scenes
 from armillary.data.photos import PosedNpzReader, colmap_model_folder, read_colmap, read_nerf, read_pose_csv
 from armillary.data.published import OnFault, published_splits
+from armillary.data.reprojection import require_reprojection
 from armillary.data.sample import Reader
+from armillary.data.shapes.mesh_file import SUFFIXES, load_mesh
 
 _FORMATS = (
     "a BOP split (000001/scene_gt.json), transforms.json (NeRF), cameras.txt and images.txt (COLMAP), "
@@ -108,9 +113,9 @@ def _open_single(path: Path, on_fault: OnFault) -> Reader:
         if bop_scenes(path):
             return BopReader(path)
         if (path / "transforms.json").is_file():
-            return read_nerf(path / "transforms.json")
+            return _open_single(path / "transforms.json", on_fault)
         if colmap_model_folder(path):
-            return read_colmap(path)
+            return _checked(read_colmap(path), path)
         files = [*path.glob("*.csv"), *path.glob("*.npz")]
         if len(files) == 1:
             return _open_single(files[0], on_fault)
@@ -118,12 +123,20 @@ def _open_single(path: Path, on_fault: OnFault) -> Reader:
         raise ValueError(f"{path}: expected {_FORMATS}, got {found}; see docs/data.md for the layouts")
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return PosedNpzReader(path)
+        return _checked(PosedNpzReader(path), path.parent)
     if suffix == ".json":
-        return read_nerf(path)
+        return _checked(read_nerf(path), path.parent)
     if suffix == ".csv":
-        return read_pose_csv(path)
+        return _checked(read_pose_csv(path), path.parent)
     raise ValueError(f"{path}: expected {_FORMATS}, got a '{suffix}' file; unpack or convert it, or name its folder")
+
+
+def _checked(reader: Reader, folder: Path) -> Reader:
+    """The reader, its poses held against the pictures where the folder has the object's mesh."""
+    mesh = next((file for file in (folder / f"model{suffix}" for suffix in SUFFIXES) if file.is_file()), None)
+    if mesh is not None:
+        require_reprojection(reader, load_mesh(mesh).vertices, f"{folder}: by {mesh.name}")
+    return reader
 
 
 def _nearest(path: Path) -> str:

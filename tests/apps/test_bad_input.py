@@ -416,7 +416,7 @@ def test_rooms_that_lack_files_and_models_of_rotations_are_named(run, photo, tmp
 
 
 def test_a_quaternion_of_wrong_order_is_caught_by_the_pictures(tmp_path, capsys):
-    solid, folder = make_solid("cyl"), tmp_path / "photos"
+    solid, folder = make_solid("tet"), tmp_path / "photos"
     store = rendered_store([solid], 6, size=48, progress=False, backend="torch")
     folder.mkdir()
     assert store.translations is not None

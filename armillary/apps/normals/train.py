@@ -42,6 +42,9 @@ class TrainCommand:
     # Part of the data set; by default "train" where it has parts.
     split: str | None = None
 
+    # Train on so many pictures, evenly chosen; by default on all, which must fit into memory (0.7 MB each of 240 x 320).
+    pictures: int | None = None
+
     # Processor threads; by default one for each core.
     threads: int | None = None
 
@@ -58,7 +61,10 @@ class TrainCommand:
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
     command = parse(TrainCommand, arguments, "armillary normals train", description=DESCRIPTION)
-    config = dataclasses.replace(command.config, source=str(command.data))
+    if command.pictures is not None and command.pictures < 1:
+        raise ValueError(f"expected --pictures of 1 or more, got {command.pictures}; leave it out for all")
+    source = str(command.data) + (f" ({command.pictures} pictures)" if command.pictures else "")
+    config = dataclasses.replace(command.config, source=source)
     if config.minutes is None and config.steps is None:
         config = dataclasses.replace(config, minutes=MINUTES)
     # A wrong budget is said before the data is read.
@@ -69,7 +75,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     check_output(command.out)
     use_threads(command.threads)
     flush_denormals()
-    store = NormalStore.from_samples(open_normals(command.data, command.split), config.model.size)
+    store = NormalStore.from_samples(open_normals(command.data, command.split), config.model.size, command.pictures)
     model = train_normals(config, command.out, store, started, command.stop_after)
     if model.is_dir():
         print(f"{model}; next: armillary normals evaluate {command.out} --data {command.data} --out evaluation")

@@ -104,7 +104,8 @@ def random_look(rng: Rng, size: RoomSize, settings: RoomSettings) -> Look:
     roll = rotation_z(torch.tensor(math.radians(rng.uniform(-settings.roll_deg, settings.roll_deg))))
     rotation, translation = roll @ rotation, roll @ translation
     intrinsics = intrinsics_from_fov(math.radians(rng.uniform(*settings.fov_deg)), settings.width, settings.height)
-    background = torch.tensor(rng.uniform(0.2, 0.8) * rng.uniform(0.9, 1.1, 3), dtype=torch.float32).clamp(0, 1)
+    # Where a wall is missing it is day.
+    background = torch.tensor(rng.uniform(0.7, 0.95) * rng.uniform(0.95, 1.05, 3), dtype=torch.float32)
     return Look(rotation, translation, intrinsics, _room_lights(rng, rotation), background)
 
 
@@ -121,7 +122,7 @@ def _room_lights(rng: Rng, rotation: Float[Tensor, "3 3"]) -> Lights:
     return Lights(
         directions=(directions @ rotation.T)[None],
         colours=torch.tensor(colours, dtype=torch.float32)[None],
-        ambient=torch.full((1, 3), rng.uniform(0.4, 0.6)),
+        ambient=torch.full((1, 3), rng.uniform(0.4, 0.75)),
         specular=torch.tensor([rng.uniform(0.0, 0.15)]),
     )
 

@@ -44,15 +44,26 @@ class NormalStore:
 
     @classmethod
     def from_samples(
-        cls, samples: NormalReader | Sequence[NormalSample], size: tuple[int, int], progress: bool = True
+        cls,
+        samples: NormalReader | Sequence[NormalSample],
+        size: tuple[int, int],
+        pictures: int | None = None,
+        progress: bool = True,
     ) -> "NormalStore":
-        """Read all samples and bring them to a height and width."""
-        count, (height, width) = len(samples), size
+        """Read samples and bring them to a height and width.
+
+        Args:
+            samples: of any sizes.
+            size: height and width, pixels.
+            pictures: so many of them, evenly chosen; by default all.
+            progress: show a bar.
+        """
+        count, (height, width) = min(len(samples), pictures or len(samples)), size
         images = torch.zeros(count, 3, height, width, dtype=torch.uint8)
         normals = torch.zeros(count, 3, height, width, dtype=torch.float16)
         mask, names = torch.zeros(count, height, width, dtype=torch.bool), []
         for index in tqdm(range(count), desc="reading", unit="picture", disable=not progress, delay=1.0):
-            sample = resized(samples[index], size)
+            sample = resized(samples[index * len(samples) // count], size)
             images[index] = (sample.image * 255).round().to(torch.uint8)
             normals[index], mask[index] = sample.normals.half(), sample.mask
             names.append(sample.name)

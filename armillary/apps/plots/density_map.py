@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from armillary.apps.plots.drawing import Drawing, Projection
-from armillary.apps.plots.mollweide import draw_mollweide, draw_tilt_legend
+from armillary.apps.plots.mollweide import draw_mollweide
 from armillary.distributions import SO3Distribution
 
 
@@ -30,16 +30,3 @@ class DensityMap(Drawing):
     def draw(self, axis: Axes) -> None:
         """Draw on a Mollweide axis."""
         draw_mollweide(axis, self.density, self.truths)
-
-
-@dataclass(frozen=True)
-class TiltLegend(Drawing):
-    """Which colour of a `DensityMap` stands for which turn."""
-
-    projection: ClassVar[Projection] = "polar"
-
-    height: float = 0.9
-
-    def draw(self, axis: Axes) -> None:
-        """Draw on a polar axis."""
-        draw_tilt_legend(axis)

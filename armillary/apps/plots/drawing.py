@@ -16,7 +16,7 @@ from armillary.apps.plots.figure import figure_png
 GAP, LINE, LETTER, EDGE = 0.16, 0.17, 0.072, 0.08
 
 # Of an axis, as matplotlib names it; None: a plain one.
-Projection = Literal["mollweide", "polar"] | None
+Projection = Literal["mollweide"] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from armillary import so3
-from armillary.data import camera, open_dataset
+from armillary.data import camera, normals, open_dataset
 from armillary.distributions import HarmonicDistribution, Uniform
 from armillary.evaluation import log_likelihood
 from armillary.harmonics import evaluate_so3, s2_size, so3_size, spherical_harmonics, wigner_D
@@ -156,6 +156,15 @@ def test_o4_only_bop_files_hold_millimetres(tmp_path: Path) -> None:
     (tmp_path / "models" / "models_info.json").write_text(json.dumps({"1": box}))
     translation = open_dataset(tmp_path, "train")[0].translation
     assert translation is not None and (translation - torch.tensor([0, 0, 0.5])).abs().max() < 1e-7
+
+
+def test_o5_normals_face_the_camera_and_files_hold_x_z_and_minus_y(tmp_path: Path) -> None:
+    # The floor and, seen at a grazing angle, a wall that is turned away from the optical axis.
+    floor, wall = torch.tensor([0.0, -0.8, -0.6]), torch.tensor([0.8, 0.0, 0.6])
+    assert normals.camera_facing(wall).tolist() == [1.0, 0.0, 0.0]
+    normals.write_normals(tmp_path / "a.png", floor[:, None, None].expand(3, 2, 2), bits=8)
+    with Image.open(tmp_path / "a.png") as file:
+        assert file.convert("RGB").getpixel((1, 1)) == (128, round(0.4 * 128), round(1.8 * 128))
 
 
 def test_m1_the_uniform_distribution_has_log_prob_zero(generator: torch.Generator) -> None:

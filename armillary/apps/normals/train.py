@@ -42,7 +42,7 @@ class TrainCommand:
     # Part of the data set; by default "train" where it has parts.
     split: str | None = None
 
-    # Train on so many pictures, evenly chosen; by default on all, which must fit into memory (0.7 MB each of 240 x 320).
+    # Train on so many pictures, evenly chosen; by default on all, which must fit into memory (240 x 320: 0.7 MB each).
     pictures: int | None = None
 
     # Processor threads; by default one for each core.

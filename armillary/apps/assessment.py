@@ -76,7 +76,7 @@ class Assessment:
             metrics["baseline"] = self._baseline(self.lookup)
         if self.legacy:
             metrics["legacy_sqrt2"] = legacy_figures(predictions)
-        if isinstance(self.model, SphericalRegression):
+        if isinstance(self.model, SphericalRegression | ViewpointRegression):
             metrics["signs"] = sign_figures(self.model, self._batches())
         if isinstance(self.model, ViewpointRegression):
             metrics["viewpoint_table"] = viewpoint_figures(folder, predictions, self.store.turns, self.legacy)

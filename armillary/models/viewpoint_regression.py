@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from armillary.models.model import PointModel, check_images
@@ -30,7 +30,7 @@ from armillary.nn import Encoder, PointNoise, SignTable, SphereHead, SpherePredi
 from armillary.nn.eighth_turn import angle_to_circle, circle_to_angle
 from armillary.nn.encoder import map_size
 from armillary.nn.sphere_prediction import SPHERE_KINDS, SphereKind
-from armillary.so3 import matrix_to_viewpoint, viewpoint_to_matrix
+from armillary.so3 import geodesic_distance, matrix_to_viewpoint, viewpoint_to_matrix
 
 ANGLES = ("azimuth", "elevation", "tilt")
 
@@ -154,6 +154,28 @@ class ViewpointRegression(PointModel):
                 for prediction, angle, turned in zip(predictions, truth, self.turned, strict=True)
             ]
             return torch.stack(losses).sum()
+
+    def sign_errors(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        rotations: Float[Tensor, "batch 3 3"],
+        category: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Bool[Tensor, "batch 3"], Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """Whether each angle's signs are right, the error of the answer and that with true signs, radians."""
+        points = [prediction.point() for prediction in self.circles(images, category)]
+        truth = matrix_to_viewpoint(rotations.to(points[0]))
+        circles = [angle_to_circle(angle, turned) for angle, turned in zip(truth, self.turned, strict=True)]
+        table = SignTable.angles()
+        right = torch.stack([table.label(p) == table.label(y) for p, y in zip(points, circles, strict=True)], -1)
+        signed = [p.abs() * torch.where(y < 0, -1.0, 1.0) for p, y in zip(points, circles, strict=True)]
+        error, magnitude_error = (
+            geodesic_distance(
+                viewpoint_to_matrix(*(circle_to_angle(p, turn) for p, turn in zip(each, self.turned, strict=True))),
+                rotations.to(points[0]),
+            )
+            for each in (points, signed)
+        )
+        return right, error, magnitude_error
 
 
 def viewpoint_atoms(

@@ -1,6 +1,7 @@
 """The model of viewpoints: published labels, its 64 sign combinations as 32 rotations, and what its losses reach."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -75,6 +76,22 @@ def test_exact_answers_come_back_as_the_rotation(generator: torch.Generator, tur
     assert geodesic_distance(best, truth).max() < 1e-12
     for prediction, angle, turn in zip(predictions, matrix_to_viewpoint(truth), turned, strict=True):
         assert prediction.loss(angle_to_circle(angle, turn), "squares").abs().max() < 1e-12
+
+
+def test_signs_and_magnitudes_are_told_apart() -> None:
+    torch.manual_seed(1)
+    model = ViewpointRegressionConfig(image_size=16, hidden=16).build().eval()
+    images = torch.rand(6, 3, 16, 16)
+    rotations, logits = model.answers(images)
+    best = rotations[torch.arange(6), logits.argmax(-1)].detach()
+    right, error, magnitude_error = model.sign_errors(images, best)
+    # Its own answers as the truth: float32 angles, matrices and angles again.
+    assert right.all() and error.max() < 1e-3 and magnitude_error.max() < 1e-3
+    azimuth, elevation, tilt = matrix_to_viewpoint(best)
+    # A tilt of other sign is a wrong class of the tilt alone, and right given the true signs.
+    right, error, magnitude_error = model.sign_errors(images, viewpoint_to_matrix(azimuth, elevation, -tilt))
+    assert right[:, :2].all() and not right[:, 2].any() and magnitude_error.max() < 1e-3
+    torch.testing.assert_close(error, (2 * tilt).abs().clamp(max=2 * math.pi - 2 * tilt.abs()), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["exp", "flat", "direct"])

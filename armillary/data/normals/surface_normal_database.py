@@ -96,10 +96,14 @@ def database_splits(folder: Path) -> tuple[str, ...]:
         >>> database_splits(Path("no/such/folder"))
         ()
     """
-    if not (folder / _database("official", 0)).is_dir() and not (folder / _database("ladicky", 0)).is_dir():
+    if not any((folder / _database(kind, 0)).is_dir() for kind in KINDS):
         return ()
     parts = tuple(split for split, name in LISTS.items() if (folder / name).is_file())
-    return parts or (("train",) if (folder / GOOD_LIST).is_file() else ())
+    if not parts and not (folder / GOOD_LIST).is_file():
+        raise FileNotFoundError(
+            f"{folder}: expected {', '.join(LISTS.values())} or {GOOD_LIST}, got none; unpack the data again"
+        )
+    return parts or ("train",)
 
 
 def _database(kind: str, part: int) -> str:
@@ -113,13 +117,12 @@ def _plain(folder: Path) -> PictureDatabase:
 
 
 def _listed(folder: Path, split: str) -> tuple[str, ...]:
-    if split not in (known := database_splits(folder) or tuple(LISTS)):
-        raise ValueError(f"{folder}: expected a part among {', '.join(known)}, got '{split}'; choose one")
-    path = folder / LISTS[split]
-    good = folder / GOOD_LIST
-    lines = (good if not path.is_file() and good.is_file() else path).read_text().splitlines()
-    names = [line.strip() for line in lines if line.strip()]
-    if path.is_file():
+    if split not in (known := database_splits(folder)):
+        raise ValueError(f"{folder}: expected a part among {', '.join(known) or 'none'}, got '{split}'; choose one")
+    listed = folder / LISTS[split]
+    path = listed if listed.is_file() else folder / GOOD_LIST
+    names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    if path == listed:
         wrong = next((line for line in names if line.count("/") != 1), None)
         if wrong is not None:
             raise ValueError(f"{path}: expected lines folder/name, got '{wrong}'; restore the file")

@@ -63,6 +63,23 @@ def test_nyu_has_two_parts_and_two_kinds_of_normals_and_needs_no_write_permissio
     check(test, 0, scene, 2, 2 / 128)
 
 
+def test_damaged_databases_are_named(scene, writers, tmp_path):
+    root = writers.nyu(tmp_path / "nyu_v2", scene)
+    (root / "trainNdxs.txt").write_text("train/0001\ntrain/0009\n")
+    with pytest.raises(ValueError, match="expected a picture named 0009, got none"):
+        open_normals(root)[1]
+    (root / "testNdxs.txt").write_text("0005\n")
+    with pytest.raises(ValueError, match="testNdxs.txt: expected lines folder/name, got '0005'"):
+        open_normals(root, "test")
+    (root / "NormCamera_Ladicky.Rawpng.lmdb" / "remap.yml").write_text("min: -1")
+    with pytest.raises(ValueError, match="remap.yml: expected normals of 8 or 16 bits"):
+        open_normals(root)
+    for name in ("trainNdxs.txt", "testNdxs.txt"):
+        (root / name).unlink()
+    with pytest.raises(FileNotFoundError, match="expected trainNdxs.txt, testNdxs.txt or data_goodlist_v2.txt"):
+        open_normals(root)
+
+
 def test_surfaces_turned_away_are_taken_to_the_edge_as_the_original_does(scene, writers, tmp_path):
     root = writers.nyu(tmp_path / "nyu_v2", scene, kinds=("",))
     stored = np.full((24, 32, 3), 128, np.uint8)

@@ -11,6 +11,7 @@ Reference: Data-driven 3D primitives (Fouhey, Gupta and Hebert, ICCV 2013); Sphe
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -124,13 +125,12 @@ def normal_figures(angles: Sequence[Float[Tensor, " _"]]) -> NormalFigures:
         >>> normal_figures([torch.tensor([0.0, 10.0]), torch.tensor([20.0])]).median_deg
         10.0
     """
-    pooled = torch.cat([*angles]).double() if angles else torch.zeros(0)
-    if len(pooled) == 0:
+    count = sum(len(each) for each in angles)
+    if count == 0:
         raise ValueError("expected angles of at least one pixel, got none; name pictures with normals")
-    middle = pooled.sort().values
-    # The mean of the two middle ones where their number is even, as numpy has it.
-    median = (middle[(len(middle) - 1) // 2] + middle[len(middle) // 2]) / 2
-    within = [(pooled < threshold).double().mean().item() for threshold in THRESHOLDS_DEG]
-    return NormalFigures(
-        pooled.mean().item(), median.item(), pooled.square().mean().sqrt().item(), *within, pixels=len(pooled)
-    )
+    # Sums picture by picture and a partition: NYUv2's test pictures have 200 million pixels.
+    mean = sum(each.double().sum().item() for each in angles) / count
+    square = sum(each.double().square().sum().item() for each in angles) / count
+    within = [sum(int((each < limit).sum()) for each in angles) / count for limit in THRESHOLDS_DEG]
+    median = float(np.median(torch.cat([*angles]).cpu().numpy()))
+    return NormalFigures(mean, median, square**0.5, *within, pixels=count)

@@ -47,10 +47,16 @@ def test_evaluation_leaves_figures_a_sheet_and_files(rooms, trained, tmp_path, c
     assert "within 11.25 / 22.5 / 30°" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 600
-    # The files hold what was measured.
+    # The files give the figures again, to the rounding of 16 bits.
+    files, out = tmp_path / "normal" / "run", tmp_path / "again"
+    assert main(["normals", "evaluate", str(files), "--data", str(rooms), "--out", str(out)]) == 0
+    (stored,) = json.loads((out / "metrics.json").read_text())["runs"].values()
+    assert stored["kind"] == "files" and abs(stored["mean_deg"] - figures["mean_deg"]) < 0.05
     sample, predictor = open_normals(rooms, "test")[1], load_normals(trained, torch.device("cpu"))
-    stored = read_normals(tmp_path / "normal" / "run" / f"{sample.name}.png")
-    assert (stored - predictor(sample.image)).abs().max() < 1e-4
+    assert (read_normals(files / f"{sample.name}.png") - predictor(sample.image)).abs().max() < 1e-4
+    (files / f"{sample.name}.png").unlink()
+    assert main(["normals", "evaluate", str(files), "--data", str(rooms), "--out", str(out)]) == 2
+    assert f"expected the normals of picture {sample.name}, got none" in capsys.readouterr().err
 
 
 def test_the_official_way_differs_by_the_rounding_of_eight_bits_alone(rooms, trained, tmp_path):

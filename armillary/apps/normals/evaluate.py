@@ -11,11 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from armillary.apps.machine import check_output, checked_device, use_threads
-from armillary.apps.normals.predictor import NormalPredictor, load_normals
+from armillary.apps.normals.source import NormalSource, open_source
 from armillary.apps.parse import parse
 from armillary.apps.plots.normal_map import Column, normal_sheet_png
 from armillary.data.atomic import write_atomically
-from armillary.data.normals import NormalReader, NormalSample, decode_normals, encode_normals, open_normals
+from armillary.data.normals import NormalReader, NormalSample, open_normals
 from armillary.data.normals import write_normals as write_normal_file
 from armillary.data.normals.encoding import Bits
 from armillary.data.normals.open import HELD_OUT
@@ -25,7 +25,6 @@ from armillary.evaluation.normal_metrics import (
     angles_deg,
     normal_figures,
     sign_accuracy,
-    to_full_size,
     valid_angles_deg,
 )
 
@@ -39,6 +38,7 @@ examples:
   armillary normals evaluate run --data rooms --out evaluation
   armillary normals evaluate run run-direct --data rooms --split test --out comparison
   armillary normals evaluate run --data nyu_v2 --official --out evaluation
+  armillary normals evaluate predicted/ --data nyu_v2 --out evaluation      # files that any program wrote
 """
 
 
@@ -46,7 +46,7 @@ examples:
 class EvaluateCommand:
     """Options of the evaluation."""
 
-    # Run folders of `armillary normals train`, or model folders.
+    # Run folders of `armillary normals train`, model folders, or folders of PNG files of normals named as the pictures.
     runs: tyro.conf.Positional[tuple[Path, ...]]
 
     # Pictures with normals: rendered rooms, npz, nyu_v2, pbrs.
@@ -85,32 +85,34 @@ def main(arguments: Sequence[str], started: float) -> None:
     check_output(command.out)
     use_threads(command.threads)
     device = checked_device(command.device)
-    predictors = {str(run): load_normals(run, device, command.expected_sign) for run in command.runs}
+    how = command.official, command.expected_sign
+    sources = {str(run): open_source(run, device, *how) for run in command.runs}
     reader = open_normals(command.data, command.split, HELD_OUT)
     record, medians = {}, torch.zeros(len(reader))
-    for run, predictor in predictors.items():
-        figures, signs, medians = _measure(run, predictor, reader, command)
-        record[run] = {"kind": predictor.model.config.kind, **figures.to_json(), "sign_accuracy": signs}
-        print(f"{run} ({predictor.model.config.kind}): {figures}; right signs {100 * signs:.1f} %")
+    for run, source in sources.items():
+        figures, signs, medians = _measure(run, source, reader, command)
+        record[run] = {"kind": source.kind, **figures.to_json(), "sign_accuracy": signs}
+        print(f"{run} ({source.kind}): {figures}; right signs {100 * signs:.1f} %")
     command.out.mkdir(parents=True, exist_ok=True)
-    how = {"official": command.official, "expected_sign": command.expected_sign, "pictures": len(reader)}
-    write_json(command.out / "metrics.json", {"data": str(command.data), "split": command.split, **how, "runs": record})
+    asked = {"data": str(command.data), "split": command.split, "pictures": len(reader)}
+    asked |= {"official": command.official, "expected_sign": command.expected_sign}
+    write_json(command.out / "metrics.json", {**asked, "runs": record})
     # From the best to the worst for the last run.
     order = medians.argsort()
     places = torch.linspace(0, len(reader) - 1, min(command.shown, len(reader))).round().long()
-    rows = [_row(reader[int(index)], predictors, command.official) for index in order[places]]
+    rows = [_row(reader[int(index)], sources) for index in order[places]]
     write_atomically(command.out / "sheet.png", normal_sheet_png(rows))
     print(f"see {command.out / 'sheet.png'} and metrics.json")
 
 
 def _measure(
-    run: str, predictor: NormalPredictor, reader: NormalReader, command: EvaluateCommand
+    run: str, source: NormalSource, reader: NormalReader, command: EvaluateCommand
 ) -> tuple[NormalFigures, float, Float[Tensor, " pictures"]]:
     """Pooled figures, share of pixels with the right signs, and the median of each picture (degrees)."""
     angles, right, pixels = [], 0.0, 0
     for index in tqdm(range(len(reader)), desc=f"measuring {run}", unit="picture", delay=1):
         sample = reader[index]
-        predicted = _predicted(predictor, sample, command.official)
+        predicted = source.normals(sample)
         angles.append(valid_angles_deg(predicted, sample.normals, sample.mask))
         right += sign_accuracy(predicted, sample.normals, sample.mask) * len(angles[-1])
         pixels += len(angles[-1])
@@ -121,19 +123,12 @@ def _measure(
     return normal_figures(angles), right / pixels, torch.stack([each.median() for each in angles])
 
 
-def _predicted(predictor: NormalPredictor, sample: NormalSample, official: bool) -> Float[Tensor, "3 height width"]:
-    if not official:
-        return predictor(sample.image)
-    stored = decode_normals(encode_normals(predictor.at_model_size(sample.image), 8))
-    return to_full_size(stored, (sample.image.shape[-2], sample.image.shape[-1]))
-
-
-def _row(sample: NormalSample, predictors: dict[str, NormalPredictor], official: bool) -> list[Column]:
+def _row(sample: NormalSample, sources: dict[str, NormalSource]) -> list[Column]:
     row = [Column(sample.name, image=sample.image), Column("truth", normals=sample.normals, mask=sample.mask)]
-    for run, predictor in predictors.items():
-        predicted = _predicted(predictor, sample, official)
+    for run, source in sources.items():
+        predicted = source.normals(sample)
         errors = angles_deg(predicted, sample.normals)
         median = errors[sample.mask].median().item()
-        row.append(Column(f"{Path(run).name} ({predictor.model.config.kind})", normals=predicted))
+        row.append(Column(f"{Path(run).name} ({source.kind})", normals=predicted))
         row.append(Column(f"error, median {median:.1f}°", angles_deg=errors, mask=sample.mask))
     return row

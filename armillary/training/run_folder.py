@@ -10,11 +10,11 @@ import torch
 from armillary.data.record import write_json
 
 
-def open_folder(folder: Path, record: Mapping[str, Any], may_change: Sequence[str] = ()) -> None:
-    """Make a run folder with ``config.json``, or check that the run in it is the same.
+def check_folder(folder: Path, record: Mapping[str, Any], may_change: Sequence[str] = ()) -> None:
+    """ValueError unless a folder is new, empty, or that of a run with the same record.
 
     Args:
-        folder: new, empty, or that of an earlier call.
+        folder: need not be there.
         record: everything the result depends on beside the data, as JSON values.
         may_change: keys in which the calls of one run may differ.
     """
@@ -31,8 +31,13 @@ def open_folder(folder: Path, record: Mapping[str, Any], may_change: Sequence[st
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder}: expected an empty folder or a run, got other files; choose another --out")
+
+
+def open_folder(folder: Path, record: Mapping[str, Any], may_change: Sequence[str] = ()) -> None:
+    """Make a run folder with ``config.json``, or check that the run in it is the same: see `check_folder`."""
+    check_folder(folder, record, may_change)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, record)
+    write_json(folder / "config.json", record)
 
 
 def read_config_record(path: Path) -> dict[str, Any]:

@@ -76,6 +76,10 @@ def test_faults_of_the_configuration_are_said(store, tmp_path):
         NormalTrainConfig().budget()
     with pytest.raises(ValueError, match="expected pictures of"):
         train_normals(dataclasses.replace(CONFIG, model=NormalRegressionConfig()), tmp_path / "run", store)
+    unknown = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, encoder="resnet99"))
+    with pytest.raises(ValueError, match="did you mean"):
+        train_normals(unknown, tmp_path / "run", store)
+    assert not (tmp_path / "run").exists()
     only = store.part(torch.tensor([0]))
     with pytest.raises(ValueError, match="set --validation 0"):
         train_normals(dataclasses.replace(CONFIG, validation=0.9), tmp_path / "run", only)

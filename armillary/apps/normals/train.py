@@ -12,6 +12,8 @@ from armillary.apps.machine import check_output, flush_denormals, use_threads
 from armillary.apps.parse import parse
 from armillary.data.normals import NormalStore, open_normals
 from armillary.training.normals import NormalTrainConfig, train_normals
+from armillary.training.normals.config import BUDGETS
+from armillary.training.run_folder import check_folder
 
 # Without --minutes and --steps.
 MINUTES = 15.0
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str], started: float) -> None:
         print(json.dumps(config.to_json(), indent=2))
         return
     check_output(command.out)
+    # Before minutes are spent on reading.
+    check_folder(command.out, config.to_json(), BUDGETS)
     use_threads(command.threads)
     flush_denormals()
     store = NormalStore.from_samples(open_normals(command.data, command.split), config.model.size, command.pictures)

@@ -5,6 +5,7 @@ pixels alone. Colours are averaged, normals and masks taken from the nearest pix
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -61,13 +62,26 @@ class NormalStore:
         count, (height, width) = min(len(samples), pictures or len(samples)), size
         images = torch.zeros(count, 3, height, width, dtype=torch.uint8)
         normals = torch.zeros(count, 3, height, width, dtype=torch.float16)
-        mask, names = torch.zeros(count, height, width, dtype=torch.bool), []
-        for index in tqdm(range(count), desc="reading", unit="picture", disable=not progress, delay=1.0):
+        mask = torch.zeros(count, height, width, dtype=torch.bool)
+
+        def read(index: int) -> str:
             sample = resized(samples[index * len(samples) // count], size)
             images[index] = (sample.image * 255).round().to(torch.uint8)
             normals[index], mask[index] = sample.normals.half(), sample.mask
-            names.append(sample.name)
-        return cls(images, normals, mask, tuple(names))
+            return sample.name
+
+        # Decoding releases the interpreter's lock.
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            bar = tqdm(
+                pool.map(read, range(count)),
+                total=count,
+                desc="reading",
+                unit="picture",
+                disable=not progress,
+                delay=1.0,
+            )
+            names = tuple(bar)
+        return cls(images, normals, mask, names)
 
     def __len__(self) -> int:
         return len(self.images)

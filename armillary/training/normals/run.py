@@ -23,7 +23,7 @@ from armillary.models.normal_regression import NormalRegression
 from armillary.training.curve import draw_curve
 from armillary.training.normals.config import BUDGETS, NormalTrainConfig
 from armillary.training.run import write_log
-from armillary.training.run_folder import open_folder, read_checkpoint
+from armillary.training.run_folder import check_folder, open_folder, read_checkpoint
 from armillary.training.schedule import Budget
 
 # Held-out pictures looked at in one validation.
@@ -56,15 +56,17 @@ def train_normals(
         raise ValueError(f"expected pictures of {config.model.size}, got {store.size}; make the store at that size")
     budget = config.budget()
     budget.started = budget.started if started is None else started
+    # Nothing is written before the model is known to be buildable.
+    check_folder(folder, config.to_json(), BUDGETS)
+    training, held_out = _hold_out(store, config)
+    torch.manual_seed(config.seed)
+    model = config.model.build()
     open_folder(folder, config.to_json(), BUDGETS)
     checkpoint = folder / "checkpoint.ckpt"
     state = read_checkpoint(checkpoint)
     if state is not None and (folder / "model").exists() and _finished(budget, state):
         write_log(folder, f"already trained: {folder / 'model'}")
         return folder / "model"
-    training, held_out = _hold_out(store, config)
-    torch.manual_seed(config.seed)
-    model = config.model.build()
     # Typed as a module call: only 4-D parameters take the format.
     model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     parameters = sum(p.numel() for p in model.parameters())

@@ -7,7 +7,7 @@ ten times in a run, and a checkpoint each minute.
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from armillary.data import Batch
 from armillary.data.atomic import replacing
-from armillary.models import HarmonicModel
-from armillary.training.module import DensityModule, loss_of, negative_log_likelihood
+from armillary.data.normals import NormalBatch
+from armillary.training.run_folder import CHECKPOINT
 from armillary.training.schedule import Budget
 
 CHECKPOINT_SECONDS = 60.0
@@ -35,7 +35,8 @@ class Monitor(Callback):
         folder: the run folder.
         budget: shared with the module; its elapsed time is saved in the checkpoint.
         log_every: steps between two records.
-        held_out: views for the validation loss, or None without a validation split.
+        validate: figures of held-out data by name, or None without a validation split.
+        objective: what the loss is, where it is no negative log-likelihood.
         stop_after: end this call after so many steps although the budget is not used (the next call resumes).
     """
 
@@ -44,14 +45,12 @@ class Monitor(Callback):
         folder: Path,
         budget: Budget,
         log_every: int,
-        held_out: Batch | None = None,
+        validate: Callable[[], Mapping[str, float]] | None = None,
+        objective: str = "",
         stop_after: int | None = None,
     ) -> None:
-        self.folder = folder
-        self.budget = budget
-        self.log_every = log_every
-        self.held_out = held_out
-        self.stop_after = stop_after
+        self.folder, self.budget, self.log_every = folder, budget, log_every
+        self.validate, self.objective, self.stop_after = validate, objective, stop_after
         self.losses: list[torch.Tensor] = []
         self.images = 0
         self.validations_done = 0
@@ -70,7 +69,12 @@ class Monitor(Callback):
         self._advance_bar(trainer.global_step, None)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Batch | NormalBatch,
+        batch_idx: int,
     ) -> None:
         """Count; every now and then record, validate, save; stop at the end of the budget."""
         assert isinstance(outputs, Mapping)
@@ -82,14 +86,13 @@ class Monitor(Callback):
         paused = self.stop_after is not None and step >= self.stop_after
         if finished or paused or len(self.losses) >= self.log_every:
             due = finished or fraction * VALIDATIONS >= self.validations_done + 1
-            assert isinstance(pl_module, DensityModule)
-            self._record(trainer, pl_module, validate=due and not paused)
+            self._record(trainer, validate=due and not paused)
         elif time.perf_counter() - self.shown > BAR_SECONDS:
             self._advance_bar(step, None)
         if finished or paused:
             trainer.should_stop = True
         if finished or paused or time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
-            save_checkpoint(trainer, self.folder / "checkpoint.ckpt")
+            save_checkpoint(trainer, self.folder / CHECKPOINT)
             self.saved = time.perf_counter()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -119,7 +122,7 @@ class Monitor(Callback):
         self.validations_done = state["validations_done"]
         self.random_state = state["random_state"]
 
-    def _record(self, trainer: Trainer, module: DensityModule, validate: bool) -> None:
+    def _record(self, trainer: Trainer, validate: bool) -> None:
         step = trainer.global_step
         loss = torch.stack(self.losses).float().mean().item()
         if not math.isfinite(loss):
@@ -128,17 +131,17 @@ class Monitor(Callback):
                 "delete the folder and train again with half the --learning-rate"
             )
         now = time.perf_counter()
-        record = {
+        record: dict[str, Any] = {
             "step": step,
             "elapsed_s": round(self.budget.elapsed(), 3),
             "loss": loss,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "images_per_s": round(self.images / max(now - self.logged, 1e-9), 1),
         }
-        if module.config.loss == "spherical":
-            record["objective"] = "spherical"
-        if validate and self.held_out is not None:
-            record["val_loss"] = held_out_loss(module, self.held_out)
+        if self.objective:
+            record["objective"] = self.objective
+        if validate and self.validate is not None:
+            record |= self.validate()
             self.validations_done = math.floor(self.budget.fraction(step) * VALIDATIONS)
         self.losses.clear()
         self.images, self.logged = 0, time.perf_counter()
@@ -147,9 +150,9 @@ class Monitor(Callback):
         with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         if self.writer is not None:
-            for name in ("loss", "val_loss", "learning_rate", "images_per_s"):
-                if name in record:
-                    self.writer.add_scalar(name, record[name], step)
+            for name, value in record.items():
+                if name not in ("step", "elapsed_s", "objective"):
+                    self.writer.add_scalar(name, value, step)
         self._advance_bar(step, record)
 
     def _advance_bar(self, step: int, record: dict[str, Any] | None) -> None:
@@ -180,19 +183,3 @@ def _set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["cpu"].cpu())
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
-
-
-def held_out_loss(module: DensityModule, held_out: Batch) -> float:
-    """Mean negative log-likelihood, or a task's own loss, in eval mode; random state and training mode stay."""
-    module.eval()
-    if isinstance(module.model, HarmonicModel):
-        # The training normaliser: the exact one takes long on the broad densities of a young model.
-        module.model.head.train()
-    held_out = held_out.to(module.device)
-    with torch.no_grad(), torch.random.fork_rng():
-        if module.config.loss == "spherical":
-            loss = loss_of(module.model, held_out, module.config)
-        else:
-            loss = negative_log_likelihood(module.model, held_out)
-    module.train()
-    return loss.item()

@@ -126,32 +126,21 @@ SYMSOL: dict[str, tuple[str, tuple[str, ...], str]] = {
 }
 
 
-def original_recipe(name: str) -> Recipe | None:
-    """The recipe of a name like those of the original; None when it is none of them.
+def symsol_recipe(name: str) -> tuple[Recipe, TrainConfig] | None:
+    """Ours and as published, by a name of the family ``symsol...-N``; None when it is none of them.
 
     Example:
-        >>> original_recipe("symsol2-cylo-10000").config.views
+        >>> symsol_recipe("symsol2-cylo-10000")[0].config.views
         10000
-        >>> original_recipe("symsol1-many")
+        >>> symsol_recipe("symsol1-many")
         Traceback (most recent call last):
         ...
         ValueError: recipe symsol1-many: expected a number of views from 1 to 50000 after symsol1-, got 'many'; write \
 symsol1-50000
     """
-    plain = name.removesuffix(ORIGINAL)
-    family = next((each for each in SYMSOL if plain.startswith(f"{each}-")), None)
-    if plain in NAMED:
-        recipe, as_published = NAMED[plain]
-    elif family is not None:
-        recipe, as_published = _symsol(family, plain)
-    else:
+    family = next((each for each in SYMSOL if name.startswith(f"{each}-")), None)
+    if family is None:
         return None
-    if plain == name:
-        return recipe
-    return replace(recipe, purpose=f"{recipe.purpose}; as published", config=as_published)
-
-
-def _symsol(family: str, name: str) -> tuple[Recipe, TrainConfig]:
     number = name.removeprefix(f"{family}-")
     if not re.fullmatch(r"[1-9][0-9]{0,5}", number) or int(number) > MOST_VIEWS:
         raise ValueError(

@@ -7,6 +7,7 @@ Those named like the data sets of the original Image2Sphere are in `original_rec
 import difflib
 import math
 import re
+from dataclasses import replace
 
 from armillary.data import Augmentation
 from armillary.models import (
@@ -16,9 +17,9 @@ from armillary.models import (
     ViewpointRegressionConfig,
 )
 from armillary.training.config import TrainConfig
-from armillary.training.original_recipes import MOST_VIEWS, NAMED, ORIGINAL, SYMSOL, Recipe, original_recipe
-from armillary.training.spherical_recipes import SPHERICAL, spherical_recipe
-from armillary.training.viewpoint_recipes import VIEWPOINT, viewpoint_recipe
+from armillary.training.original_recipes import MOST_VIEWS, NAMED, ORIGINAL, SYMSOL, Recipe, symsol_recipe
+from armillary.training.spherical_recipes import SPHERICAL
+from armillary.training.viewpoint_recipes import VIEWPOINT
 
 RECIPES: dict[str, tuple[str, TrainConfig]] = {
     "demo": (
@@ -97,6 +98,9 @@ RECIPES: dict[str, tuple[str, TrainConfig]] = {
     ),
 }
 
+# Protocols of the original systems: ours, and as published.
+PUBLISHED: dict[str, tuple[Recipe, TrainConfig]] = {**SPHERICAL, **VIEWPOINT, **NAMED}
+
 
 def recipe(name: str) -> TrainConfig:
     """The configuration of a name.
@@ -120,15 +124,17 @@ def named_recipe(name: str) -> Recipe:
     if name in RECIPES:
         purpose, config = RECIPES[name]
         return Recipe(purpose, config)
-    found = spherical_recipe(name) or viewpoint_recipe(name) or original_recipe(name)
+    plain = name.removesuffix(ORIGINAL)
+    found = PUBLISHED.get(plain) or symsol_recipe(plain)
     if found is None:
         known = recipe_names()
         # A number of views is no reason to call two names unlike.
-        asked = re.sub(r"\d{2,}", str(MOST_VIEWS), _translated(name.removesuffix(ORIGINAL)))
+        asked = re.sub(r"\d{2,}", str(MOST_VIEWS), _translated(plain))
         near = difflib.get_close_matches(asked, known, n=1, cutoff=0.5)
         end = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
         raise ValueError(f"unknown recipe {name}; {end}")
-    return found
+    ours, as_published = found
+    return ours if plain == name else replace(ours, purpose=f"{ours.purpose}; as published", config=as_published)
 
 
 def _translated(name: str) -> str:
@@ -139,6 +145,6 @@ def _translated(name: str) -> str:
 
 def recipe_names() -> dict[str, str]:
     """Each recipe's name and what it is for; SYMSOL's stand for those of any number of views."""
-    original = [*SPHERICAL, *VIEWPOINT, *NAMED, *(f"{family}-{MOST_VIEWS}" for family in SYMSOL)]
+    original = [*PUBLISHED, *(f"{family}-{MOST_VIEWS}" for family in SYMSOL)]
     ours = {name: purpose for name, (purpose, _) in RECIPES.items()}
     return ours | {name: named_recipe(name).purpose for name in original}

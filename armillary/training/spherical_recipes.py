@@ -14,7 +14,7 @@ from dataclasses import replace
 from armillary.models import SphericalRegressionConfig
 from armillary.nn.sphere_head import PUBLISHED_SPREAD
 from armillary.training.config import TrainConfig
-from armillary.training.original_recipes import ORIGINAL, STILL, Recipe
+from armillary.training.original_recipes import STILL, Recipe
 
 CATEGORIES = 10
 CORRECTED = "corrected, S3.3D_Rotation/Readme.md of github.com/leoshine/Spherical_Regression"
@@ -37,7 +37,7 @@ _OURS = TrainConfig(
     precision="bf16-mixed",
 )
 # regQuatNet.py and the training script beside it: 150 epochs with steps down after 50 and 100.
-_PUBLISHED = TrainConfig(
+PUBLISHED_TRAINING = TrainConfig(
     model=replace(_MODEL, antipode=0.0, hidden=996, spread=PUBLISHED_SPREAD),
     augmentation=STILL,
     epochs=150.0,
@@ -55,22 +55,13 @@ _PUBLISHED = TrainConfig(
     margin=1.0,
 )
 
-SPHERICAL: dict[str, Recipe] = {
-    "spherical-modelnet10": Recipe(
-        "Spherical Regression on ModelNet10-SO(3), 100 views of each model, told the category", _OURS, FIGURES
+SPHERICAL: dict[str, tuple[Recipe, TrainConfig]] = {
+    "spherical-modelnet10": (
+        Recipe("Spherical Regression on ModelNet10-SO(3), 100 views of each model, told the category", _OURS, FIGURES),
+        PUBLISHED_TRAINING,
     ),
-    "spherical-modelnet10-limited": Recipe("the same, 20 views of each model", _OURS, NONE, ("limited_train",)),
+    "spherical-modelnet10-limited": (
+        Recipe("the same, 20 views of each model", _OURS, NONE, ("limited_train",)),
+        PUBLISHED_TRAINING,
+    ),
 }
-
-
-def spherical_recipe(name: str) -> Recipe | None:
-    """The recipe of a name, with ``-original`` as published; None when it is none of them.
-
-    Example:
-        >>> spherical_recipe("spherical-modelnet10-original").config.optimizer
-        'sgd'
-    """
-    recipe = SPHERICAL.get(name.removesuffix(ORIGINAL))
-    if recipe is None or not name.endswith(ORIGINAL):
-        return recipe
-    return replace(recipe, purpose=f"{recipe.purpose}; as published", config=_PUBLISHED)

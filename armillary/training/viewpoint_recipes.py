@@ -16,7 +16,8 @@ from dataclasses import replace
 from armillary.data import Augmentation
 from armillary.models import ViewpointRegressionConfig
 from armillary.training.config import TrainConfig
-from armillary.training.original_recipes import ORIGINAL, STILL, Recipe
+from armillary.training.original_recipes import Recipe
+from armillary.training.spherical_recipes import PUBLISHED_TRAINING
 
 CATEGORIES = 12
 FIGURES = (
@@ -39,42 +40,16 @@ _OURS = TrainConfig(
     precision="bf16-mixed",
 )
 # trainval_workdir.py: 80,000 steps with synthetic pictures, the rate down at each third; two GPUs of 64.
-_PUBLISHED = TrainConfig(
-    model=_MODEL,
-    augmentation=STILL,
-    steps=80_000,
-    batch_size=128,
-    loss="spherical",
-    optimizer="sgd",
-    learning_rate=1e-3,
-    nesterov=False,
-    weight_decay=5e-4,
-    warmup_steps=0,
-    schedule="steps",
-    decay_every=1 / 3,
-    clip=0.0,
-    validation=0.0,
-    margin=1.0,
-)
+_PUBLISHED = replace(PUBLISHED_TRAINING, model=_MODEL, epochs=None, steps=80_000, batch_size=128)
 
-VIEWPOINT: dict[str, Recipe] = {
-    "pascal3d-viewpoint": Recipe(
-        "viewpoints on PASCAL3D+, told the category; synthetic pictures too where the data set holds them",
-        _OURS,
-        FIGURES,
-        ("viewpoint-train-synthetic", "viewpoint-train", "train"),
+VIEWPOINT: dict[str, tuple[Recipe, TrainConfig]] = {
+    "pascal3d-viewpoint": (
+        Recipe(
+            "viewpoints on PASCAL3D+, told the category; synthetic pictures too where the data set holds them",
+            _OURS,
+            FIGURES,
+            ("viewpoint-train-synthetic", "viewpoint-train", "train"),
+        ),
+        _PUBLISHED,
     ),
 }
-
-
-def viewpoint_recipe(name: str) -> Recipe | None:
-    """The recipe of a name, with ``-original`` as published; None when it is none of them.
-
-    Example:
-        >>> viewpoint_recipe("pascal3d-viewpoint-original").config.steps
-        80000
-    """
-    recipe = VIEWPOINT.get(name.removesuffix(ORIGINAL))
-    if recipe is None or not name.endswith(ORIGINAL):
-        return recipe
-    return replace(recipe, purpose=f"{recipe.purpose}; as published", config=_PUBLISHED)

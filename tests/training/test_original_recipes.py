@@ -63,7 +63,7 @@ def test_numbers_of_views_are_parsed_strictly():
     [
         ("modelnet-10", "modelnet10"),
         ("modelnet10-limted-original", "modelnet10-limited"),
-        ("pascal3d", "pascal3d-warp-synth"),
+        ("pascal3d-warp", "pascal3d-warp-synth"),
         ("symsolI-50000", "symsol1-50000"),
         ("symsolII-10000", "symsol2-sphx-50000"),
         ("symsolIIII-10000", "symsol2-tetx-50000"),

@@ -1,30 +1,15 @@
-"""One training run of surface normals and its folder, which is complete and resumes by the same command.
+"""One training run of surface normals: from a configuration and pictures to a run folder with a model."""
 
-run/
-  config.json       the whole NormalTrainConfig
-  log.txt           what happened when
-  metrics.jsonl     step, elapsed_s, loss, learning_rate, images_per_s and now and then val_loss, val_median_deg
-  curve.png         the learning curve
-  checkpoint.ckpt   Lightning checkpoint: weights, optimiser, step, elapsed time
-  model/            the trained model (config.json, model.safetensors); written last, at the end of the budget
-"""
-
-import logging
-import warnings
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 import armillary
-from armillary.data.atomic import naming_when_full
 from armillary.data.normals import NormalBatch, NormalStore
 from armillary.models.normal_regression import NormalRegression
-from armillary.training.curve import draw_curve
 from armillary.training.normals.config import BUDGETS, NormalTrainConfig
-from armillary.training.run import write_log
-from armillary.training.run_folder import check_folder, open_folder, read_checkpoint
-from armillary.training.schedule import Budget
+from armillary.training.run_folder import check_folder, is_trained, open_folder, read_checkpoint, write_log
 
 # Held-out pictures looked at in one validation.
 VALIDATION_PICTURES = 64
@@ -46,60 +31,37 @@ def train_normals(
         started: `time.perf_counter()` at which the budget began to be used, by default now.
         stop_after: stop after so many steps although the budget is not used up.
     """
-    from lightning.pytorch import Trainer
-
+    from armillary.training.fitting import fit
+    from armillary.training.monitor import Monitor
     from armillary.training.normals.feed import NormalFeedModule
     from armillary.training.normals.module import NormalModule
-    from armillary.training.normals.monitor import NormalMonitor
+    from armillary.training.normals.validation import held_out_figures
 
     if store.size != config.model.size:
         raise ValueError(f"expected pictures of {config.model.size}, got {store.size}; make the store at that size")
     budget = config.budget()
     budget.started = budget.started if started is None else started
-    # Nothing is written before the model is known to be buildable.
     check_folder(folder, config.to_json(), BUDGETS)
     training, held_out = _hold_out(store, config)
-    torch.manual_seed(config.seed)
-    model = config.model.build()
-    open_folder(folder, config.to_json(), BUDGETS)
-    checkpoint = folder / "checkpoint.ckpt"
-    state = read_checkpoint(checkpoint)
-    if state is not None and (folder / "model").exists() and _finished(budget, state):
+    state = read_checkpoint(folder)
+    if is_trained(folder, state, budget):
         write_log(folder, f"already trained: {folder / 'model'}")
         return folder / "model"
+    torch.manual_seed(config.seed)
     # Typed as a module call: only 4-D parameters take the format.
-    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model = config.model.build().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    # Nothing is written before the model is known to be buildable.
+    open_folder(folder, config.to_json())
     parameters = sum(p.numel() for p in model.parameters())
     what = "training" if state is None else "resuming"
     write_log(folder, f"{what}: {len(training)} pictures, {parameters:,} parameters")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    trainer = Trainer(
-        accelerator="auto",
-        devices=1,
-        precision=config.precision,
-        max_epochs=-1,
-        gradient_clip_val=config.clip or None,
-        callbacks=[NormalMonitor(folder, budget, config.log_every, held_out, stop_after)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
+    validate = None if held_out is None else partial(held_out_figures, model, held_out)
+    monitor = Monitor(folder, budget, config.log_every, validate, "normals", stop_after)
     feed = NormalFeedModule(training, config.augmentation, config.batch_size, config.seed)
-    with warnings.catch_warnings(), naming_when_full(folder):
-        # Lightning's use of torch's pytree, theirs to mend.
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
-        resumed = None if state is None else str(checkpoint)
-        trainer.fit(NormalModule(model, config, budget), feed, ckpt_path=resumed, weights_only=True)
-    draw_curve(folder / "metrics.jsonl", folder / "curve.png")
-    if budget.fraction(trainer.global_step) < 1.0:
-        write_log(folder, f"stopped at step {trainer.global_step}; the same command takes it up again")
-        return folder / "model"
-    _save(model, folder / "model", config, len(training))
-    write_log(folder, f"trained {trainer.global_step} steps in {budget.elapsed():.0f} s: {folder / 'model'}")
+    trainer, used = fit(NormalModule(model, config, budget), feed, monitor, config.precision, config.clip)
+    if used:
+        _save(model, folder / "model", config, len(training))
+        write_log(folder, f"trained {trainer.global_step} steps in {budget.elapsed():.0f} s: {folder / 'model'}")
     return folder / "model"
 
 
@@ -111,13 +73,6 @@ def _hold_out(store: NormalStore, config: NormalTrainConfig) -> tuple[NormalStor
     if held == 0:
         return store, None
     return store.part(order[held:].sort().values), store[order[:held].sort().values[:VALIDATION_PICTURES]]
-
-
-def _finished(budget: Budget, state: dict[str, Any]) -> bool:
-    if budget.steps is not None:
-        return state["global_step"] >= budget.steps
-    assert budget.minutes is not None
-    return state["armillary"]["elapsed_s"] >= 60.0 * budget.minutes
 
 
 def _save(model: NormalRegression, folder: Path, config: NormalTrainConfig, pictures: int) -> None:

@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from armillary.models import HarmonicRegressionConfig, Image2SphereConfig
 from armillary.training import TrainConfig
-from armillary.training.original_recipes import STILL, faithful
+from armillary.training.recipes import STILL
+from armillary.training.recipes.image2sphere import faithful
 
 # Learning rates of SGD tried beside the published 0.001, which is for pretrained weights; the best one is `tuned`.
 OTHER_RATES = (0.01, 0.03, 0.1)

@@ -43,7 +43,7 @@ from armillary.nn import PointNoise
 from armillary.so3 import geodesic_distance, quat_wxyz_to_matrix
 from armillary.training import TrainConfig, train
 from armillary.training.noise import fit_noise
-from armillary.training.original_recipes import STILL
+from armillary.training.recipes import STILL
 
 # Of every so many shapes one is held out: two of each family of fifty in the zoo.
 HELD_OUT = 25

@@ -18,7 +18,7 @@ from armillary.data import ImageStore, Reader
 from armillary.models import HarmonicRegressionConfig
 from armillary.training import TrainConfig, config_to_json, named_recipe, recipe_names, train
 from armillary.training.feed import hold_out, hold_out_places
-from armillary.training.original_recipes import ORIGINAL, Recipe
+from armillary.training.recipes import ORIGINAL, Recipe
 from armillary.training.run import BUDGETS
 from armillary.training.selection import Selection
 

@@ -15,9 +15,9 @@ from armillary.nn import SpatialLift, TransformersEncoder, make_encoder
 from armillary.nn.activation import second_moment_gain
 from armillary.training import TrainConfig, config_from_json, config_to_json, named_recipe, recipe, train
 from armillary.training.initialisation import build_model
-from armillary.training.original_recipes import NAMED, SYMSOL, faithful
+from armillary.training.recipes.image2sphere import IMAGE2SPHERE, SYMSOL, faithful
 
-NAMES = [*NAMED, *(f"{family}-10000" for family in SYMSOL)]
+NAMES = [*IMAGE2SPHERE, *(f"{family}-10000" for family in SYMSOL)]
 
 
 def small(config: TrainConfig, **changes: object) -> TrainConfig:

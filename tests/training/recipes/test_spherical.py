@@ -12,7 +12,7 @@ from armillary.models.spherical_regression import SphericalRegression
 from armillary.training import TrainConfig, named_recipe, recipe, train
 from armillary.training.curve import curve_png, read_metrics
 from armillary.training.feed import hold_out
-from armillary.training.spherical_recipes import SPHERICAL
+from armillary.training.recipes.spherical import SPHERICAL
 
 NAMES = [*SPHERICAL, *(f"{name}-original" for name in SPHERICAL)]
 

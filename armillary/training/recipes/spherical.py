@@ -14,7 +14,7 @@ from dataclasses import replace
 from armillary.models import SphericalRegressionConfig
 from armillary.nn.sphere_head import PUBLISHED_SPREAD
 from armillary.training.config import TrainConfig
-from armillary.training.original_recipes import STILL, Recipe
+from armillary.training.recipes.base import STILL, Recipe
 
 CATEGORIES = 10
 CORRECTED = "corrected, S3.3D_Rotation/Readme.md of github.com/leoshine/Spherical_Regression"

@@ -16,8 +16,8 @@ from dataclasses import replace
 from armillary.data import Augmentation
 from armillary.models import ViewpointRegressionConfig
 from armillary.training.config import TrainConfig
-from armillary.training.original_recipes import Recipe
-from armillary.training.spherical_recipes import PUBLISHED_TRAINING
+from armillary.training.recipes.base import Recipe
+from armillary.training.recipes.spherical import PUBLISHED_TRAINING
 
 CATEGORIES = 12
 FIGURES = (

@@ -9,13 +9,13 @@ Reference: Image to Sphere (Klee et al., 2023), https://arxiv.org/abs/2302.13926
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from armillary.data import Augmentation
 from armillary.models import Image2SphereConfig
 from armillary.training.config import TrainConfig
+from armillary.training.recipes.base import STILL, Recipe
 
-ORIGINAL = "-original"
 # The data set has 45,000 views of each shape to train on; its names in the literature say 50,000.
 MOST_VIEWS = 50_000
 ALL_VIEWS = 45_000
@@ -23,22 +23,8 @@ NONE = "none of Image2Sphere is verified"
 README = "its released checkpoint, README of github.com/dmklee/image2sphere"
 QUOTED = "as third parties quote the paper, https://arxiv.org/abs/2106.05965"
 
-STILL = Augmentation(turn=0.0, zoom=0.0, shift=0.0, gain=0.0, tone=0.0, noise=0.0, blur=0.0)
 # A turn of 0.4 about a vector of length 3 is what the original's "0.4" comes to.
 WARP = replace(STILL, flip=0.5, up=0.4 / 3, box=0.1)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A named configuration."""
-
-    # What it is for, one line.
-    purpose: str
-    config: TrainConfig
-    # The published figure it stands against, with its source.
-    published: str = ""
-    # Parts of the data set to train on, the first that is there.
-    splits: tuple[str, ...] = ("train",)
 
 
 def _ours(encoder: str, lmax: int, augmentation: Augmentation, margin: float) -> TrainConfig:
@@ -101,7 +87,7 @@ PASCAL3D = Recipe(
     f"median error 9.6 degrees, mean of twelve categories ({README})",
     ("train-synthetic", "train"),
 )
-NAMED: dict[str, tuple[Recipe, TrainConfig]] = {
+IMAGE2SPHERE: dict[str, tuple[Recipe, TrainConfig]] = {
     "modelnet10": (MODELNET10, faithful()),
     "modelnet10-limited": (
         replace(MODELNET10, purpose="the same, 20 views of each model", published=NONE, splits=("limited_train",)),

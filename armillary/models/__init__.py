@@ -11,5 +11,7 @@ from armillary.models.pretrained import from_pretrained as from_pretrained
 from armillary.models.pretrained import read_metadata as read_metadata
 from armillary.models.spherical_regression import SphericalRegression as SphericalRegression
 from armillary.models.spherical_regression import SphericalRegressionConfig as SphericalRegressionConfig
+from armillary.models.spherical_teacher import SphericalTeacher as SphericalTeacher
+from armillary.models.spherical_teacher import SphericalTeacherConfig as SphericalTeacherConfig
 from armillary.models.viewpoint_regression import ViewpointRegression as ViewpointRegression
 from armillary.models.viewpoint_regression import ViewpointRegressionConfig as ViewpointRegressionConfig

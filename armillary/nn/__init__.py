@@ -9,6 +9,8 @@ from armillary.nn.convolution import S2Convolution as S2Convolution
 from armillary.nn.convolution import SO3Convolution as SO3Convolution
 from armillary.nn.encoder import Encoder as Encoder
 from armillary.nn.encoder import SmallEncoder as SmallEncoder
+from armillary.nn.equivariance import equivariance_error as equivariance_error
+from armillary.nn.equivariance import invariance_error as invariance_error
 from armillary.nn.filter import Filter as Filter
 from armillary.nn.filter import HarmonicFilter as HarmonicFilter
 from armillary.nn.filter import PointFilter as PointFilter
@@ -18,7 +20,12 @@ from armillary.nn.lift import Lift as Lift
 from armillary.nn.lift import SpatialLift as SpatialLift
 from armillary.nn.point_noise import PointNoise as PointNoise
 from armillary.nn.signs import SignTable as SignTable
+from armillary.nn.sphere_block import GridBlock as GridBlock
+from armillary.nn.sphere_block import S2Pointwise as S2Pointwise
+from armillary.nn.sphere_block import SpectralBlock as SpectralBlock
 from armillary.nn.sphere_head import SphereHead as SphereHead
+from armillary.nn.sphere_norm import S2BatchNorm as S2BatchNorm
 from armillary.nn.sphere_prediction import SpherePrediction as SpherePrediction
 from armillary.nn.spherical_exponential import spherical_exponential as spherical_exponential
 from armillary.nn.spherical_exponential import spherical_flat as spherical_flat
+from armillary.nn.zonal import ZonalConvolution as ZonalConvolution

@@ -1,0 +1,209 @@
+"""Spherical CNN that names a shape from its map on the sphere, and whose inner maps turn with the shape.
+
+Two branches, one for each channel of the map (ray length; sine of the angle between ray and normal), eight blocks each;
+at the blocks that halve the map, the first branch also reads the second. Global averages of both name the shape; a
+further classifier, for training alone, reads the second branch.
+
+Two styles. "released" is the published network: values on Driscoll-Healy grids, kernels of 8 knots (4 on the last map,
+8 x 8), weighted average pooling, 492,752 parameters at the default sizes with 40 classes. "modern" passes on
+coefficients: spectral pooling, batch norm on coefficients, oversampled SiLU, residual blocks, the norm of each degree
+in the head.
+
+Where the publication is open: a halving block convolves at the finer resolution (then the parameters are those
+counted); the embedding is the first branch's map after block ``embedding``, by default the last one of a quarter of the
+side (16 x 16 of 64); with one branch the network reads one channel, as the cross-domain code does.
+
+References: Learning SO(3) Equivariant Representations with Spherical CNNs (Esteves et al., 2018),
+    https://arxiv.org/abs/1711.06721; Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019),
+    https://arxiv.org/abs/1812.02716
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from armillary.harmonics import S2Transform, rotate_s2
+from armillary.nn.equivariance import relative_error
+from armillary.nn.sphere_block import GridBlock, SpectralBlock
+from armillary.nn.sphere_pooling import degree_norms, weighted_mean
+
+
+@dataclass(frozen=True)
+class SphericalTeacherConfig:
+    """How to build a `SphericalTeacher`."""
+
+    # Number of classes of shapes.
+    classes: int = 40
+    # The network of today, or the published one.
+    style: Literal["modern", "released"] = "modern"
+    # Rings and azimuths of the input grid: equiangular (modern) or Driscoll-Healy (released).
+    side: int = 64
+    # Channels of the blocks of each branch.
+    channels: tuple[int, ...] = (16, 16, 32, 32, 64, 64, 128, 128)
+    # Blocks, from 0, whose output has half the side.
+    halve: tuple[int, ...] = (2, 4, 6)
+    # Branches, one for each channel of the input.
+    branches: int = 2
+    # Learned values of the spectrum of each kernel; fewer make it more local.
+    knots: int = 8
+    # Block whose output is the embedding, from 0.
+    embedding: int = 5
+    # Grid of the modern nonlinearity, relative to the coarsest that represents the map.
+    oversampling: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Reject impossible values."""
+        if self.style not in ("modern", "released"):
+            raise ValueError(f"expected style 'modern' or 'released', got {self.style!r}; use 'modern'")
+        blocks, step = range(len(self.channels)), 2 ** (len(self.halve) + 1)
+        if not {self.embedding, *self.halve} <= {*blocks} or len({*self.halve}) < len(self.halve):
+            raise ValueError(
+                f"expected different halving blocks and an embedding below {len(blocks)}, got {self.halve} and "
+                f"{self.embedding}; count blocks from 0"
+            )
+        if self.side < step or self.side % step:
+            raise ValueError(
+                f"expected a side that is a multiple of {step}, got {self.side}; "
+                f"use {max(step, self.side // step * step)}"
+            )
+        if self.branches not in (1, 2) or min(self.classes, self.knots, *self.channels) < 1:
+            raise ValueError(
+                "expected 1 or 2 branches, and classes, knots and channels of at least 1, got "
+                f"{self.branches}, {self.classes}, {self.knots} and {self.channels}; correct the configuration"
+            )
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Side of the map after each block."""
+        blocks = range(len(self.channels))
+        return tuple(self.side // 2 ** sum(halving <= block for halving in self.halve) for block in blocks)
+
+    def build(self) -> "SphericalTeacher":
+        """The network, with fresh weights."""
+        return SphericalTeacher(self)
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What a `SphericalTeacher` says of a batch.
+
+    Attributes:
+        logits: Of the classes.
+        auxiliary: Of the classes by the second branch alone; None with one branch.
+        embedding: Coefficients on the sphere, which turn with the shape.
+    """
+
+    logits: Float[Tensor, "batch classes"]
+    auxiliary: Float[Tensor, "batch classes"] | None
+    embedding: Float[Tensor, "batch channels coeffs"]
+
+    def loss(self, labels: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """Sum of the cross entropies of both classifiers, as published."""
+        loss = nn.functional.cross_entropy(self.logits, labels)
+        return loss if self.auxiliary is None else loss + nn.functional.cross_entropy(self.auxiliary, labels)
+
+
+class SphericalTeacher(nn.Module):
+    """Spherical CNN of one or two branches.
+
+    Args:
+        config: How to build it.
+
+    Example:
+        >>> config = SphericalTeacherConfig(classes=3, side=16, channels=(4, 4, 8, 8), halve=(2,), embedding=1)
+        >>> output = config.build().eval()(torch.rand(2, 2, 16, 16))
+        >>> output.logits.shape, output.embedding.shape
+        (torch.Size([2, 3]), torch.Size([2, 4, 64]))
+    """
+
+    def __init__(self, config: SphericalTeacherConfig) -> None:
+        super().__init__()
+        self.config = config
+        released = config.style == "released"
+        grid = "driscoll-healy" if released else "equiangular"
+        self.transforms = nn.ModuleDict(
+            {str(side): S2Transform(side // 2 - 1, side, side, grid) for side in {config.side, *config.sides}}
+        )
+        every = [(block, branch) for block in range(len(config.channels)) for branch in range(config.branches)]
+        self.blocks = nn.ModuleList(_block(config, block, reads_other=branch == 0) for block, branch in every)
+        features = config.channels[-1] * (1 if released else config.sides[-1] // 2)
+        self.classifier = nn.Linear(features * config.branches, config.classes)
+        self.auxiliary = nn.Linear(features, config.classes) if config.branches == 2 else None
+
+    def forward(self, values: Float[Tensor, "batch branches rings azimuths"]) -> TeacherOutput:
+        """Classes and embedding of maps on the input grid, axes (polar angle, azimuth)."""
+        maps = self.maps(values)
+        pool = weighted_mean if self.config.style == "released" else _flat_norms
+        features = [pool(branch[-1]) for branch in maps]
+        auxiliary = None if self.auxiliary is None else self.auxiliary(features[1])
+        embedding = self.coefficients(maps[0][self.config.embedding])
+        return TeacherOutput(self.classifier(torch.cat(features, -1)), auxiliary, embedding)
+
+    def maps(self, values: Float[Tensor, "batch branches rings azimuths"]) -> list[list[Tensor]]:
+        """Outputs of the blocks of each branch: values on grids (released) or coefficients (modern)."""
+        if values.shape[1] != self.config.branches:
+            raise ValueError(
+                f"expected {self.config.branches} channels, one for each branch, got {values.shape[1]}; "
+                "set branches, or choose channels"
+            )
+        start = values if self.config.style == "released" else self.transform(self.config.side).analysis(values)
+        current, count = [*start.split(1, 1)], self.config.branches
+        maps: list[list[Tensor]] = [[] for _ in range(count)]
+        for block in range(len(self.config.channels)):
+            if block in self.config.halve:
+                current[0] = torch.cat(current, 1)
+            current = [self.blocks[block * count + branch](part) for branch, part in enumerate(current)]
+            for kept, part in zip(maps, current, strict=True):
+                kept.append(part)
+        return maps
+
+    def coefficients(self, part: Tensor) -> Float[Tensor, "batch channels coeffs"]:
+        """Coefficients of one of the maps."""
+        if self.config.style == "modern":
+            return part
+        return self.transform(part.shape[-1]).analysis(part)
+
+    def transform(self, side: int) -> S2Transform:
+        """Of the grid of a map of that side, the input or the output of a block."""
+        transform = self.transforms[str(side)]
+        assert isinstance(transform, S2Transform)
+        return transform
+
+
+def block_errors(
+    teacher: SphericalTeacher, coeffs: Float[Tensor, "batch branches coeffs"], rotation: Float[Tensor, "batch 3 3"]
+) -> Float[Tensor, " blocks"]:
+    """Equivariance error of the first branch from the input to each block, as `equivariance_error`.
+
+    Args:
+        coeffs: Of input maps, which are turned exactly; put the network in evaluation mode first.
+
+    Example:
+        >>> config = SphericalTeacherConfig(side=16, channels=(4, 4), halve=(1,), embedding=0)
+        >>> block_errors(config.build().eval(), torch.rand(1, 2, 64), torch.eye(3)[None]).shape
+        torch.Size([2])
+    """
+    turned, transform = rotate_s2(coeffs, rotation[:, None]), teacher.transform(teacher.config.side)
+    pairs = zip(*(teacher.maps(transform.synthesis(part))[0] for part in (turned, coeffs)), strict=True)
+    both = ([teacher.coefficients(part) for part in pair] for pair in pairs)
+    return torch.stack([relative_error(found, rotate_s2(map_, rotation[:, None])) for found, map_ in both])
+
+
+def _flat_norms(coeffs: Tensor) -> Tensor:
+    return degree_norms(coeffs).flatten(1)
+
+
+def _block(config: SphericalTeacherConfig, block: int, reads_other: bool) -> GridBlock | SpectralBlock:
+    """Block number ``block`` of a branch."""
+    before = config.side if block == 0 else config.sides[block - 1]
+    channels_in = 1 if block == 0 else config.channels[block - 1]
+    if block in config.halve and reads_other:
+        channels_in *= config.branches
+    channels_out, halves = config.channels[block], block in config.halve
+    if config.style == "released":
+        return GridBlock(channels_in, channels_out, before, config.knots, halves)
+    lmax = config.sides[block] // 2 - 1
+    return SpectralBlock(channels_in, channels_out, lmax, config.knots, config.oversampling)

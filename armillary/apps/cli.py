@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "measure a trained model on held-out data: metrics.json and report.html",
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
     "normals": "surface normals of pictures: render rooms, train, evaluate, predict",
+    "sphere": "meshes, points and voxels as functions on the sphere: arrays and a picture",
     "data": "published data sets: list, check, convert and look at them",
     "bench": "figures of papers, drawn again: gradient norms of Spherical Regression",
     "convert-checkpoint": "a checkpoint of the original Image2Sphere to a model folder",
@@ -101,6 +102,8 @@ def _run(words: list[str]) -> None:
         from armillary.apps.predict import main as command
     elif name == "normals":
         from armillary.apps.normals import main as command
+    elif name == "sphere":
+        from armillary.apps.sphere import main as command
     elif name == "data":
         from armillary.apps.data import main as command
     elif name == "bench":

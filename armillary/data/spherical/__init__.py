@@ -8,4 +8,5 @@ from .grid import sphere_directions as sphere_directions
 from .maps import SphericalMaps as SphericalMaps
 from .maps import hit_points as hit_points
 from .maps import spherical_maps as spherical_maps
+from .surface_file import load_surface as load_surface
 from .voxels import voxel_mesh as voxel_mesh

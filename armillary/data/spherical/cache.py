@@ -14,6 +14,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,9 @@ def cached_maps(
         turned = None if rotations is None else rotations[chosen]
         made = spherical_maps([meshes[i] for i in chosen], size, grid, turned, centre, hull, device)
         for place, index in enumerate(chosen):
-            held[index] = _one(made, place)
-            _write(paths[index], _one(made, place))
+            one = replace(made[place : place + 1], values=made.values[place : place + 1].cpu())
+            _write(paths[index], one)
+            held[index] = one
     return SphericalMaps.cat([maps for maps in held.values() if maps is not None])
 
 
@@ -84,12 +86,6 @@ def _digest(mesh: Mesh) -> bytes:
 
 def _bytes(tensor: Tensor) -> bytes:
     return str((tensor.dtype, tuple(tensor.shape))).encode() + tensor.detach().cpu().contiguous().numpy().tobytes()
-
-
-def _one(maps: SphericalMaps, index: int) -> SphericalMaps:
-    part = slice(index, index + 1)
-    values = maps.values[part].cpu()
-    return SphericalMaps(values, maps.channels, maps.centres[part], maps.radii[part], maps.grid)
 
 
 def _write(path: Path, maps: SphericalMaps) -> None:

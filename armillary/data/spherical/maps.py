@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from armillary.data.shapes.mesh import Mesh
@@ -59,6 +59,10 @@ class SphericalMaps:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __getitem__(self, index: Int[Tensor, " chosen"] | slice) -> "SphericalMaps":
+        values, centres, radii = self.values[index], self.centres[index], self.radii[index]
+        return SphericalMaps(values, self.channels, centres, radii, self.grid)
+
     def channel(self, name: str) -> Float[Tensor, "maps rings azimuths"]:
         """One channel by its name."""
         if name not in self.channels:
@@ -87,6 +91,7 @@ def spherical_maps(
     centre: Centre = "centroid",
     hull: bool = False,
     device: torch.device | str = "cpu",
+    names: Sequence[str] | None = None,
 ) -> SphericalMaps:
     """Functions on the sphere of meshes, closed or not, whatever their winding.
 
@@ -99,6 +104,7 @@ def spherical_maps(
         centre: of the sphere: "centroid" of the surface, or the mesh's own "origin".
         hull: the three channels of the convex hull too.
         device: that computes, and holds the values.
+        names: of the meshes in messages; default "mesh 0", ...
     """
     if not meshes:
         raise ValueError("expected at least one mesh, got none; check the list")
@@ -108,8 +114,9 @@ def spherical_maps(
                 f"expected a rotation for each of {len(meshes)} meshes, got {len(rotations)}; give as many"
             )
         require_rotations(rotations)
-    layers = _layers(meshes, centre, hull)
-    _say_far([bodies[0] for bodies in layers], centre)
+    names = [f"mesh {index}" for index in range(len(meshes))] if names is None else names
+    layers = _layers(meshes, centre, hull, names)
+    _say_far([bodies[0] for bodies in layers], centre, names)
     values = []
     for start in range(0, len(meshes), MAPS_AT_ONCE):
         chosen = range(start, min(start + MAPS_AT_ONCE, len(meshes)))
@@ -119,37 +126,37 @@ def spherical_maps(
     centres = torch.stack([bodies[0].centre for bodies in layers]).float()
     radii = torch.tensor([bodies[0].radius for bodies in layers])
     maps = SphericalMaps(torch.cat(values), channels, centres, radii, grid)
-    _require_hits(maps)
+    _require_hits(maps, names)
     return maps
 
 
-def _layers(meshes: Sequence[Mesh], centre: Centre, hull: bool) -> list[list[Body]]:
+def _layers(meshes: Sequence[Mesh], centre: Centre, hull: bool, names: Sequence[str]) -> list[list[Body]]:
     """The body of each mesh, and its hull; each mesh is prepared once, however often it stands there."""
     made: dict[int, list[Body]] = {}
-    for index, mesh in enumerate(meshes):
+    for name, mesh in zip(names, meshes, strict=True):
         if id(mesh) not in made:
             try:
                 body = Body.of(mesh, centre)
                 made[id(mesh)] = [body, body.hull()] if hull else [body]
             except ValueError as error:
-                raise ValueError(f"mesh {index}: {error}") from None
+                raise ValueError(f"{name}: {error}") from None
     return [made[id(mesh)] for mesh in meshes]
 
 
-def _say_far(bodies: list[Body], centre: Centre) -> None:
+def _say_far(bodies: list[Body], centre: Centre, names: Sequence[str]) -> None:
     far = {index: body.displacement for index, body in enumerate(bodies) if body.displacement > FAR}
     if far:
         index, distance = next(iter(far.items()))
         done = "centred" if centre == "centroid" else "seen small; take centre='centroid'"
-        what = f"mesh {index} lies {distance:.3g} of its radii from the origin ({len(far)} of {len(bodies)} lie far)"
+        what = f"{names[index]} lies {distance:.3g} of its radii from the origin ({len(far)} of {len(bodies)} lie far)"
         warnings.warn(f"{what}: {done}", stacklevel=3)
 
 
-def _require_hits(maps: SphericalMaps) -> None:
+def _require_hits(maps: SphericalMaps, names: Sequence[str]) -> None:
     missed = torch.nonzero(~maps.hit.flatten(1).any(1))[:, 0].tolist()
     if missed:
         raise ValueError(
-            f"mesh {missed[0]}: expected rays that meet the surface, got none of {maps.values[0, 0].numel()} "
+            f"{names[missed[0]]}: expected rays that meet the surface, got none of {maps.values[0, 0].numel()} "
             f"({len(missed)} of {len(maps)} meshes); give a flat mesh thickness, take centre='centroid'"
         )
 

@@ -13,6 +13,18 @@ Where the publication is open: a halving block convolves at the finer resolution
 counted); the embedding is the first branch's map after block ``embedding``, by default the last one of a quarter of the
 side (16 x 16 of 64); with one branch the network reads one channel, as the cross-domain code does.
 
+Equivariance error of the first branch, from the input to a block (`block_errors`), and that of the logits; untrained,
+at side 64, inputs that fall with (1 + l)^-1.5. The released error is that of its pooling, see nn/sphere_pooling.py:
+
+    ========================  =======  =======  =======  =======  =======
+    style                     block 1  block 3  block 5  block 7  logits
+    ========================  =======  =======  =======  =======  =======
+    released                  0.005    0.11     0.36     1.2      0.006
+    released, spectra pooled  0.005    0.004    0.012    0.04     0.001
+    modern, oversampling 1.5  9e-4     4e-4     4e-4     6e-4     7e-5
+    modern, oversampling 2    1e-4     < 5e-5   < 5e-5   < 5e-5   < 5e-6
+    ========================  =======  =======  =======  =======  =======
+
 References: Learning SO(3) Equivariant Representations with Spherical CNNs (Esteves et al., 2018),
     https://arxiv.org/abs/1711.06721; Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019),
     https://arxiv.org/abs/1812.02716
@@ -27,7 +39,7 @@ from torch import Tensor, nn
 
 from armillary.harmonics import S2Transform, rotate_s2
 from armillary.nn.equivariance import relative_error
-from armillary.nn.sphere_block import GridBlock, SpectralBlock
+from armillary.nn.sphere_block import GridBlock, GridPooling, SpectralBlock
 from armillary.nn.sphere_pooling import degree_norms, weighted_mean
 
 
@@ -49,6 +61,8 @@ class SphericalTeacherConfig:
     branches: int = 2
     # Learned values of the spectrum of each kernel; fewer make it more local.
     knots: int = 8
+    # How the released style halves its maps: averages, as published, or spectra; the modern one always spectra.
+    pooling: GridPooling = "weighted"
     # Block whose output is the embedding, from 0.
     embedding: int = 5
     # Grid of the modern nonlinearity, relative to the coarsest that represents the map.
@@ -56,8 +70,11 @@ class SphericalTeacherConfig:
 
     def __post_init__(self) -> None:
         """Reject impossible values."""
-        if self.style not in ("modern", "released"):
-            raise ValueError(f"expected style 'modern' or 'released', got {self.style!r}; use 'modern'")
+        if self.style not in ("modern", "released") or self.pooling not in ("weighted", "spectral"):
+            raise ValueError(
+                f"expected style 'modern' or 'released' and pooling 'weighted' or 'spectral', got {self.style!r} and "
+                f"{self.pooling!r}; use 'modern'"
+            )
         blocks, step = range(len(self.channels)), 2 ** (len(self.halve) + 1)
         if not {self.embedding, *self.halve} <= {*blocks} or len({*self.halve}) < len(self.halve):
             raise ValueError(
@@ -202,7 +219,7 @@ def _block(config: SphericalTeacherConfig, block: int, reads_other: bool) -> Gri
     channels_in = 1 if block == 0 else config.channels[block - 1]
     if block in config.halve and reads_other:
         channels_in *= config.branches
-    channels_out, halves = config.channels[block], block in config.halve
+    channels_out, halves = config.channels[block], config.pooling if block in config.halve else None
     if config.style == "released":
         return GridBlock(channels_in, channels_out, before, config.knots, halves)
     lmax = config.sides[block] // 2 - 1

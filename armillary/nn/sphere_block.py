@@ -19,9 +19,12 @@ coefficients are of equal variance, or fall with (1 + l)^-1.5 (tests/nn/test_sph
     weighted average pooling, equiangular               0.58    0.26
     weighted average pooling, Driscoll-Healy            0.64    0.30
     `GridBlock`                                         0.13    0.07
-    `GridBlock` that halves                             0.52    0.34
+    `GridBlock` that halves by averages                 0.52    0.34
+    `GridBlock` that halves spectra                     0.13    0.10
     ==================================================  ======  =======
 """
+
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -32,6 +35,9 @@ from armillary.nn.activation import grid_size
 from armillary.nn.sphere_norm import S2BatchNorm
 from armillary.nn.sphere_pooling import spectral_pooling, weighted_average_pooling
 from armillary.nn.zonal import ZonalConvolution
+
+# How a grid is halved.
+GridPooling = Literal["weighted", "spectral"]
 
 
 class S2Pointwise(nn.Module):
@@ -97,18 +103,22 @@ class GridBlock(nn.Module):
     Args:
         side: Rings and azimuths of the Driscoll-Healy grid of the input, even; its degrees are below ``side / 2``.
         knots: Of the convolution, at most ``side / 2``.
-        halve: Whether the output is pooled to half the side.
+        halve: How the output is pooled to half the side: "weighted", averages after the PReLU, as released;
+            "spectral", without the upper degrees before the batch norm; None: not at all.
 
     Example:
-        >>> GridBlock(4, 8, side=16, knots=8, halve=True)(torch.rand(5, 4, 16, 16)).shape
+        >>> GridBlock(4, 8, side=16, knots=8, halve="weighted")(torch.rand(5, 4, 16, 16)).shape
         torch.Size([5, 8, 8, 8])
     """
 
-    def __init__(self, channels_in: int, channels_out: int, side: int, knots: int, halve: bool = False) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, side: int, knots: int, halve: GridPooling | None = None
+    ) -> None:
         super().__init__()
-        self.halve = halve
-        degrees = side // 2
+        self.halve, degrees = halve, side // 2
+        after = side // 2 if halve == "spectral" else side
         self.transform = S2Transform(degrees - 1, side, side, "driscoll-healy")
+        self.after = S2Transform(after // 2 - 1, after, after, "driscoll-healy")
         self.convolution = ZonalConvolution(channels_in, channels_out, degrees - 1, min(knots, degrees), "kernel")
         self.norm = nn.BatchNorm2d(channels_out, affine=False)
         self.shift = nn.Parameter(torch.zeros(channels_out, 1, 1))
@@ -118,6 +128,7 @@ class GridBlock(nn.Module):
         self, values: Float[Tensor, "batch channels_in rings azimuths"]
     ) -> Float[Tensor, "batch channels_out rows columns"]:
         """Values on the grid, of half the side where the block halves."""
-        convolved = self.transform.synthesis(self.convolution(self.transform.analysis(values)))
+        coeffs = self.convolution(self.transform.analysis(values))
+        convolved = self.after.synthesis(spectral_pooling(coeffs, self.after.lmax))
         result = self.function(self.norm(convolved) + self.shift)
-        return weighted_average_pooling(result) if self.halve else result
+        return weighted_average_pooling(result) if self.halve == "weighted" else result

@@ -1,4 +1,4 @@
-"""Laws of the spherical teacher: its published size; logits that stay and an embedding that turns with the shape."""
+"""Laws of the spherical teacher: its size as released; logits that stay and an embedding that turns with the shape."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def settled(teacher, values):
     return teacher.eval()
 
 
-def test_the_released_network_has_the_published_number_of_parameters():
+def test_the_released_settings_have_492752_parameters():
     """Kernels 475,392; shifts and slopes 1,920; classifiers 256 * 40 + 40 and 128 * 40 + 40."""
     teacher = SphericalTeacherConfig(style="released").build()
     assert sum(parameter.numel() for parameter in teacher.parameters()) == 492_752

@@ -53,6 +53,9 @@ class SphereCommand:
     # The distance and the angles of the convex hull too.
     hull: bool = False
 
+    # Rays that meet nothing before the centre go on beyond it.
+    beyond: bool = False
+
 
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
@@ -62,9 +65,8 @@ def main(arguments: Sequence[str], started: float) -> None:
     check_output(command.out)
     meshes = [_surface(source) for source in command.sources]
     names = [Path(source).stem for source in command.sources]
-    maps = spherical_maps(
-        meshes, command.size, command.grid, centre=command.centre, hull=command.hull, names=command.sources
-    )
+    settings = {"centre": command.centre, "hull": command.hull, "beyond": command.beyond}
+    maps = spherical_maps(meshes, command.size, command.grid, names=command.sources, **settings)
     from armillary.apps.plots.spherical_map import spherical_maps_png
 
     shown = min(len(meshes), MOST_SHOWN)

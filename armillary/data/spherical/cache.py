@@ -42,6 +42,7 @@ def cached_maps(
     rotations: Float[Tensor, "meshes 3 3"] | None = None,
     centre: Centre = "centroid",
     hull: bool = False,
+    beyond: bool = False,
     device: torch.device | str = "cpu",
 ) -> SphericalMaps:
     """``spherical_maps`` that reads what the folder holds and makes and keeps the rest.
@@ -57,7 +58,7 @@ def cached_maps(
     """
     if not meshes:
         raise ValueError("expected at least one mesh, got none; check the list")
-    settings = json.dumps([VERSION, size, grid, centre, hull])
+    settings = json.dumps([VERSION, size, grid, centre, hull, beyond])
     contents = {id(mesh): _digest(mesh) for mesh in meshes}
     turns = [b"" if rotations is None else _bytes(rotations[i]) for i in range(len(meshes))]
     keys = [
@@ -71,7 +72,7 @@ def cached_maps(
     for start in range(0, len(missing), MADE_AT_ONCE):
         chosen = missing[start : start + MADE_AT_ONCE]
         turned = None if rotations is None else rotations[chosen]
-        made = spherical_maps([meshes[i] for i in chosen], size, grid, turned, centre, hull, device)
+        made = spherical_maps([meshes[i] for i in chosen], size, grid, turned, centre, hull, beyond, device)
         for place, index in enumerate(chosen):
             one = replace(made[place : place + 1], values=made.values[place : place + 1].cpu())
             _write(paths[index], one)

@@ -33,6 +33,7 @@ def first_hits(
     maps: int,
     polar: Float[Tensor, " rings"],
     azimuths: int,
+    nearest: bool = False,
 ) -> Int[Tensor, "maps rings azimuths"]:
     """Index of the triangle that the ray from outside along -d first meets before the centre; -1 where none.
 
@@ -44,6 +45,7 @@ def first_hits(
         maps: number of functions.
         polar: angles of the rings, ascending, float64.
         azimuths: number of directions on a ring, equispaced from +x on.
+        nearest: what a ray from the centre along d first meets, instead.
 
     Example:
         >>> above = torch.tensor([[[1.0, 0, 1], [-1, 1, 1], [-1, -1, 1]]], dtype=torch.float64)
@@ -54,7 +56,7 @@ def first_hits(
     for part in torch.arange(len(corners), device=corners.device).split(TRIANGLES_AT_ONCE):
         spans = _spans(_Triangles.of(corners[part], owner[part], part), polar, azimuths)
         for first, last in _runs(spans.length, PAIRS_AT_ONCE):
-            _scatter(spans.part(first, last), azimuths, best)
+            _scatter(spans.part(first, last), azimuths, nearest, best)
     found = torch.where(best >= 0, 0x7FFFFFFF - (best & 0xFFFFFFFF), best)
     return found.reshape(maps, len(polar), azimuths)
 
@@ -165,8 +167,8 @@ def _arcs(terms: Tensor, middle: Tensor, width: Tensor) -> tuple[Tensor, Tensor]
     return middle + torch.maximum(low, -width), middle + torch.minimum(high, width)
 
 
-def _scatter(spans: _Spans, azimuths: int, best: Tensor) -> None:
-    """Enter the triangles of all pairs (span, azimuth); the greatest t wins, then the lowest index."""
+def _scatter(spans: _Spans, azimuths: int, nearest: bool, best: Tensor) -> None:
+    """Enter the triangles of all pairs (span, azimuth); the greatest (or least) t wins, then the lowest index."""
     row, offset = _expand(spans.length)
     column = (spans.first[row] + offset).remainder(azimuths)
     turn = torch.arange(azimuths, dtype=torch.float64, device=best.device) * (2 * math.pi / azimuths)
@@ -177,7 +179,8 @@ def _scatter(spans: _Spans, azimuths: int, best: Tensor) -> None:
     inside = (inverse > 0) & (heights.amin(-1) >= -EDGE_SLACK * inverse)
     row, column = row[inside], column[inside]
     # Positive floats order like their bits.
-    bits = (1 / inverse[inside]).float().view(torch.int32).long()
+    rank = inverse[inside] if nearest else 1 / inverse[inside]
+    bits = rank.float().view(torch.int32).long()
     best.scatter_reduce_(0, spans.base[row] + column, (bits << 32) | (0x7FFFFFFF - spans.index[row]), "amax")
 
 

@@ -5,7 +5,9 @@ to the centre; with its first hit at t d, and n the normal there, whatever its s
 
 .. math:: \mathrm{distance} = 1 - t, \qquad \mathrm{cosine} = |n \cdot d|, \qquad \mathrm{sine} = |n \times d|.
 
-A ray that meets nothing before the centre has distance 1, cosine 0 and sine 0. The same three of the convex hull may
+A ray that meets nothing before the centre has distance 1, cosine 0 and sine 0: each map is a function of the direction
+alone, what is beyond the centre belongs to the opposite ray. With ``beyond`` such a ray goes on, as those of Cohen et
+al.: t < 0 and a distance up to 2; what meets nothing there either has distance 1. The same three of the convex hull may
 follow.
 
 Reference: Learning SO(3) equivariant representations with spherical CNNs (Esteves et al., 2018),
@@ -71,7 +73,7 @@ class SphericalMaps:
 
     @property
     def hit(self) -> Bool[Tensor, "maps rings azimuths"]:
-        """Where a ray meets the object before the centre."""
+        """Where a ray meets the object."""
         return self.channel("cosine").square() + self.channel("sine").square() > 0.5
 
     @staticmethod
@@ -90,6 +92,7 @@ def spherical_maps(
     rotations: Float[Tensor, "meshes 3 3"] | None = None,
     centre: Centre = "centroid",
     hull: bool = False,
+    beyond: bool = False,
     device: torch.device | str = "cpu",
     names: Sequence[str] | None = None,
 ) -> SphericalMaps:
@@ -103,6 +106,7 @@ def spherical_maps(
         rotations: by which each mesh is turned about its centre.
         centre: of the sphere: "centroid" of the surface, or the mesh's own "origin".
         hull: the three channels of the convex hull too.
+        beyond: rays that meet nothing before the centre go on beyond it.
         device: that computes, and holds the values.
         names: of the meshes in messages; default "mesh 0", ...
     """
@@ -121,7 +125,8 @@ def spherical_maps(
     for start in range(0, len(meshes), MAPS_AT_ONCE):
         chosen = range(start, min(start + MAPS_AT_ONCE, len(meshes)))
         bodies = [body if rotations is None else body.turned(rotations[i]) for i in chosen for body in layers[i]]
-        values.append(_draw(bodies, size, grid, torch.device(device)).unflatten(0, (len(chosen), -1)).flatten(1, 2))
+        drawn = _draw(bodies, size, grid, beyond, torch.device(device))
+        values.append(drawn.unflatten(0, (len(chosen), -1)).flatten(1, 2))
     channels = CHANNELS + HULL_CHANNELS if hull else CHANNELS
     centres = torch.stack([bodies[0].centre for bodies in layers]).float()
     radii = torch.tensor([bodies[0].radius for bodies in layers])
@@ -161,12 +166,19 @@ def _require_hits(maps: SphericalMaps, names: Sequence[str]) -> None:
         )
 
 
-def _draw(bodies: list[Body], size: int, grid: SphereGrid, device: torch.device) -> Float[Tensor, "bodies 3 size size"]:
+def _draw(
+    bodies: list[Body], size: int, grid: SphereGrid, beyond: bool, device: torch.device
+) -> Float[Tensor, "bodies 3 size size"]:
     corners = torch.cat([body.corners for body in bodies]).to(device)
     normals = torch.cat([body.normals for body in bodies]).to(device)
     counts = torch.tensor([len(body.corners) for body in bodies], device=device)
     owner = torch.repeat_interleave(torch.arange(len(bodies), device=device), counts)
-    found = first_hits(corners, owner, len(bodies), polar_angles(size, grid).to(device), size)
+    polar = polar_angles(size, grid).to(device)
+    found = first_hits(corners, owner, len(bodies), polar, size)
+    if beyond:
+        # Along d the body mirrored in the centre is what lies along -d.
+        opposite = first_hits(-corners, owner, len(bodies), polar, size, nearest=True)
+        found = torch.where(found >= 0, found, opposite)
     where = found >= 0
     direction = sphere_directions(size, grid).to(device).expand(len(bodies), -1, -1, -1)[where]
     values = torch.zeros(3, *found.shape, device=device)
@@ -178,7 +190,7 @@ def _draw(bodies: list[Body], size: int, grid: SphereGrid, device: torch.device)
 def _shade(
     corners: Float[Tensor, "hits 3 3"], normals: Float[Tensor, "hits 3 3"], direction: Float[Tensor, "hits 3"]
 ) -> Float[Tensor, "3 hits"]:
-    """Distance, cosine and sine of rays that meet triangles."""
+    """Distance, cosine and sine of rays that meet triangles, before or beyond the centre."""
     after, last = corners.roll(-1, 1), corners.roll(-2, 1)
     determinant = (corners[:, 0] * torch.linalg.cross(after[:, 0] - corners[:, 0], last[:, 0] - corners[:, 0])).sum(-1)
     share = torch.linalg.cross(after, last - after) @ direction[..., None]

@@ -28,7 +28,7 @@ def test_equal_content_is_kept_once_and_every_setting_counts(tmp_path):
 
     cached_maps(tmp_path, MESHES, 16)
     assert files() == 2
-    for settings in ({"size": 8}, {"grid": "driscoll-healy"}, {"centre": "origin"}, {"hull": True}):
+    for settings in ({"size": 8}, {"grid": "driscoll-healy"}, {"centre": "origin"}, {"hull": True}, {"beyond": True}):
         before = files()
         cached_maps(tmp_path, MESHES[1:2], **{"size": 16, **settings})
         assert files() == before + 1

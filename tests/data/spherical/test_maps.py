@@ -66,6 +66,23 @@ def test_inner_walls_are_not_seen_and_the_ray_ends_at_the_centre():
 
 
 @pytest.mark.parametrize("grid", ["equiangular", "driscoll-healy"])
+def test_beyond_the_centre_the_nearest_surface_is_met(grid):
+    # Two plates above the centre: from above the upper one is first, from below, beyond the centre, the lower one.
+    plates = torch.tensor([[4.0, 0, 1], [-4, 4, 1], [-4, -4, 1], [4, 0, 2], [-4, 4, 2], [-4, -4, 2]])
+    mesh = Mesh(plates, torch.tensor([[0, 1, 2], [3, 4, 5]]))
+    maps = spherical_maps([mesh], size=16, grid=grid, centre="origin", beyond=True)
+    height = sphere_directions(16, grid)[..., 2]
+    reach = torch.where(height > 0, 2 / height, 1 / height) / maps.radii[0]
+    steep = height.abs() > 0.9
+    assert (maps.channel("distance")[0] - (1 - reach))[steep].abs().max() < ROUNDING
+    assert (maps.channel("cosine")[0] - height.abs())[steep].abs().max() < ROUNDING
+    cut = spherical_maps([mesh], size=16, grid=grid, centre="origin")
+    assert torch.equal(cut.values[0][:, cut.hit[0]], maps.values[0][:, cut.hit[0]])
+    lone = hit_points(maps)[0][maps.hit[0]]
+    assert (torch.minimum((lone[:, 2] - 1).abs(), (lone[:, 2] - 2).abs()) < 1e-5).all()
+
+
+@pytest.mark.parametrize("grid", ["equiangular", "driscoll-healy"])
 def test_a_quarter_turn_about_z_moves_the_columns_by_a_quarter(grid):
     mesh = irregular()
     maps = spherical_maps([mesh, mesh.rotated(QUARTER_TURN)], size=32, grid=grid, hull=True)

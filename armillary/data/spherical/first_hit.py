@@ -55,7 +55,7 @@ def first_hits(
     best = torch.full((maps * len(polar) * azimuths,), -1, dtype=torch.int64, device=corners.device)
     for part in torch.arange(len(corners), device=corners.device).split(TRIANGLES_AT_ONCE):
         spans = _spans(_Triangles.of(corners[part], owner[part], part), polar, azimuths)
-        for first, last in _runs(spans.length, PAIRS_AT_ONCE):
+        for first, last in runs(spans.length, PAIRS_AT_ONCE):
             _scatter(spans.part(first, last), azimuths, nearest, best)
     found = torch.where(best >= 0, 0x7FFFFFFF - (best & 0xFFFFFFFF), best)
     return found.reshape(maps, len(polar), azimuths)
@@ -191,7 +191,7 @@ def _expand(lengths: Int[Tensor, " runs"]) -> tuple[Tensor, Tensor]:
     return row, torch.arange(len(row), device=lengths.device) - starts[row]
 
 
-def _runs(lengths: Int[Tensor, " runs"], limit: int) -> list[tuple[int, int]]:
+def runs(lengths: Int[Tensor, " runs"], limit: int) -> list[tuple[int, int]]:
     """Consecutive runs grouped so that each group has about the limit of elements."""
     if not len(lengths):
         return []

@@ -25,14 +25,14 @@ from torch import Tensor
 
 from armillary.data.shapes.mesh import Mesh
 from armillary.data.spherical.body import Body, Centre
-from armillary.data.spherical.first_hit import first_hits
+from armillary.data.spherical.first_hit import first_hits, runs
 from armillary.data.spherical.grid import SphereGrid, polar_angles, sphere_directions
 from armillary.so3 import require_rotations
 
 CHANNELS = ("distance", "cosine", "sine")
 HULL_CHANNELS = ("hull distance", "hull cosine", "hull sine")
-# Maps drawn together.
-MAPS_AT_ONCE = 32
+# Faces drawn together, and the fewest that a map counts for: about 100 MB, 64 maps.
+FACES_AT_ONCE, FEWEST_FACES = 1 << 17, 1 << 11
 # Radii from the origin beyond which it is said that an object lay there.
 FAR = 10.0
 
@@ -122,8 +122,9 @@ def spherical_maps(
     layers = _layers(meshes, centre, hull, names)
     _say_far([bodies[0] for bodies in layers], centre, names)
     values = []
-    for start in range(0, len(meshes), MAPS_AT_ONCE):
-        chosen = range(start, min(start + MAPS_AT_ONCE, len(meshes)))
+    faces = torch.tensor([sum(len(body.corners) for body in bodies) for bodies in layers]).clamp_min(FEWEST_FACES)
+    for first, last in runs(faces, FACES_AT_ONCE):
+        chosen = range(first, last)
         bodies = [body if rotations is None else body.turned(rotations[i]) for i in chosen for body in layers[i]]
         drawn = _draw(bodies, size, grid, beyond, torch.device(device))
         values.append(drawn.unflatten(0, (len(chosen), -1)).flatten(1, 2))

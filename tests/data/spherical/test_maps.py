@@ -29,7 +29,7 @@ def irregular() -> Mesh:
 
 
 def test_the_ball_is_constant():
-    maps = spherical_maps([ball(3.0, 128, 256)], size=32)
+    maps = spherical_maps([ball(3.0, 128, 192)], size=32)
     # A facet of a ball of 128 rings is 3 / 10^4 of the radius below the sphere.
     assert (maps.channel("distance") - (1 - REACH)).abs().max() < 4e-4
     assert (maps.channel("cosine") - 1).abs().max() < 1e-4 and maps.channel("sine").max() < 2e-2
@@ -39,7 +39,7 @@ def test_the_ball_is_constant():
 def test_the_ball_beside_its_centre_is_what_the_cosine_rule_says():
     # A unit ball, its middle a from the centre: t = a c + sqrt(1 - a^2 (1 - c^2)), c the cosine to the middle.
     away = torch.tensor([0.0, 0.0, 0.4])
-    maps = spherical_maps([ball(1.0, 128, 256).translated(away)], size=32, centre="origin")
+    maps = spherical_maps([ball(1.0, 96, 192).translated(away)], size=32, centre="origin")
     cosine = sphere_directions(32)[..., 2]
     reach = 0.4 * cosine + (1 - 0.16 * (1 - cosine**2)).sqrt()
     assert (maps.channel("distance")[0] - (1 - REACH * reach / 1.4)).abs().max() < 5e-4
@@ -101,7 +101,7 @@ def test_turning_the_mesh_turns_the_function():
     rotation = random_rotations(1, generator=seed(5))
     # The function of an ellipsoid of semi-axes a is known everywhere: t(d) = |d / a|^-1.
     axes = torch.tensor([1.0, 0.7, 0.5])
-    ellipsoid = replace(ball(1.0, 192, 256), normals=None)
+    ellipsoid = replace(ball(1.0, 96, 192), normals=None)
     ellipsoid = replace(ellipsoid, vertices=ellipsoid.vertices * axes)
     maps = spherical_maps([ellipsoid], size=32, rotations=rotation)
     reach = REACH / ((sphere_directions(32).float() @ rotation[0]) / axes).norm(dim=-1)

@@ -1,6 +1,7 @@
 """What a comparison has measured so far, as Markdown and as a picture: means over seeds with their deviation."""
 
 import json
+import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,12 @@ from measure import FIGURES
 
 from armillary.apps.plots.figure import figure_png
 
-DRAWN = {"ll_ipdf": "log-likelihood (nats, measure pi²)", "acc15": "Acc@15 (%)", "median": "median error (degrees)"}
+# Title, and where a bar begins: at the likelihood of a uniform answer.
+DRAWN = {
+    "ll_ipdf": ("log-likelihood (nats, measure pi²)", -2 * math.log(math.pi)),
+    "acc15": ("Acc@15 (%)", 0.0),
+    "median": ("median error (degrees)", 0.0),
+}
 
 
 def read(out: Path, name: str) -> list[dict]:
@@ -49,10 +55,10 @@ def picture(out: Path, rungs: Mapping[str, Rung]) -> bytes:
     there = {name: records for name in rungs if (records := read(out, name))}
     figure = Figure(figsize=(10.5, 0.9 + 0.34 * len(there)), dpi=110, layout="constrained")
     axes = figure.subplots(1, len(DRAWN), sharey=True, squeeze=False)[0]
-    for axis, (key, title) in zip(axes, DRAWN.items(), strict=True):
+    for axis, (key, (title, start)) in zip(axes, DRAWN.items(), strict=True):
         for place, records in enumerate(there.values()):
             values = [record["mean"][key] for record in records]
-            axis.barh(place, statistics.fmean(values), height=0.6, color="#9db8d2")
+            axis.barh(place, statistics.fmean(values) - start, left=start, height=0.6, color="#9db8d2")
             axis.plot(values, [place] * len(values), "o", color="#1f3a5f", markersize=4)
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)

@@ -16,6 +16,7 @@ BELOW = {
         "photos": set(),
         "published": set(),
         "normals": {"shapes", "rendering", "published"},
+        "spherical": {"shapes"},
     },
     "distributions": {"integration": set(), "families": {"integration"}, "calculus": {"integration", "families"}},
 }

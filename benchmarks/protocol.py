@@ -3,6 +3,7 @@
 - `symsol`: the five SYMSOL I solids, one camera, one light; other views of the same solids are the test.
 - `zoo`: ten families of the zoo in the protocol of ModelNet10-SO(3): some members of each family are trained on, a
   few views each; the test shows members never seen. Errors are to the labelled rotation itself, as there.
+- `objects`: an aeroplane, a car and a chair of the zoo; other views of the same objects are the test.
 - `points:FOLDER`: the same with models given as points on their surface, drawn as shaded patches on white:
   FOLDER/CATEGORY_train.npz and FOLDER/CATEGORY_test.npz with `points` (models, points, 3), `scale` and `center`.
 """
@@ -22,6 +23,7 @@ from armillary.data.rendering.lighting import BackgroundKind
 from armillary.data.shapes import Shape, make_shape, make_solid
 from armillary.data.shapes.surfels import surfels
 
+OBJECTS = ("aeroplane", "car", "chair")
 SYMSOL_I = ("tet", "cube", "icosa", "cone", "cyl")
 FAMILIES = ("aeroplane", "bed", "boat", "bookshelf", "car", "chair", "lamp", "monitor", "sofa", "table")
 # Members of each family; those of the test have numbers of their own.
@@ -54,6 +56,12 @@ def pictures(data: str, size: int, views: int, folder: Path) -> Pictures:
 def symsol(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore]:
     """So many views of each of five solids, and some others."""
     shapes = [make_solid(name) for name in SYMSOL_I]
+    return _drawn(shapes, views, size, TRAINING_SEED), _drawn(shapes, TEST_VIEWS, size, TEST_SEED)
+
+
+def objects(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore]:
+    """So many views of each of three objects, and some others."""
+    shapes = [Shape(name, make_shape(name).mesh) for name in OBJECTS]
     return _drawn(shapes, views, size, TRAINING_SEED), _drawn(shapes, TEST_VIEWS, size, TEST_SEED)
 
 
@@ -92,5 +100,5 @@ def _members(first: int, count: int) -> list[Shape]:
 
 
 PROTOCOLS: Mapping[str, Callable[[int, int, str], tuple[ImageStore, ImageStore]]] = MappingProxyType(
-    {"symsol": symsol, "zoo": zoo, "points": points}
+    {"symsol": symsol, "objects": objects, "zoo": zoo, "points": points}
 )

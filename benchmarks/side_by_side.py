@@ -37,7 +37,7 @@ COMPARED = ("tuned", "lmax")
 class Settings:
     """What all rungs of one comparison share."""
 
-    # Which pictures: symsol, zoo, or points:FOLDER for models given as points.
+    # Which pictures: symsol, objects, zoo, or points:FOLDER for models given as points.
     data: tyro.conf.Positional[str]
 
     # Views of each object to train on.

@@ -1,6 +1,6 @@
 """Four heads on one encoder: spherical exponential, normalised and plain quaternion, and harmonic density.
 
-    python benchmarks/spherical_heads.py zoo --views 20 --out FOLDER
+    python benchmarks/spherical_heads.py objects --views 2000 --out FOLDER
 
 Same pictures (`protocol.py`), same encoder, same number of steps, several seeds. Rows "as published" take the losses
 as published, without regard to half-turns. Point answers become densities by noise fitted on members of each family
@@ -55,7 +55,7 @@ READINGS: Mapping[str, Reading] = MappingProxyType({"exp-most-probable": "most p
 class Command:
     """Options of the comparison."""
 
-    # Which pictures: symsol, zoo, or points:FOLDER for models given as points.
+    # Which pictures: symsol, objects, zoo, or points:FOLDER for models given as points.
     data: tyro.conf.Positional[str]
 
     # The folder for runs and table.

@@ -4,7 +4,6 @@ No sphere and no equivariance, hence very fast; with an exact likelihood it is t
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +13,7 @@ from armillary.distributions import HarmonicDistribution
 from armillary.harmonics import so3_size
 from armillary.models.model import HarmonicModel, check_images, one_hot
 from armillary.nn import Encoder, HarmonicHead, make_encoder
-from armillary.nn.encoder import map_size
+from armillary.nn.pooling import Pooling, check_pooling, pool, pooled_size
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class HarmonicRegressionConfig:
     # Largest degree of the density's coefficients, inclusive.
     lmax: int = 6
     # Whether the feature map is flattened (keeps where things are) or averaged.
-    pooling: Literal["flatten", "mean"] = "flatten"
+    pooling: Pooling = "flatten"
     # Width of a hidden layer before the coefficients; 0: none.
     hidden: int = 0
     # Number of categories the model is told about; 0: none.
@@ -36,8 +35,7 @@ class HarmonicRegressionConfig:
 
     def __post_init__(self) -> None:
         """Reject impossible values."""
-        if self.pooling not in ("flatten", "mean"):
-            raise ValueError(f"expected pooling 'flatten' or 'mean', got {self.pooling!r}; use 'flatten'")
+        check_pooling(self.pooling)
         if self.lmax < 1 or self.image_size < 16 or self.hidden < 0 or self.categories < 0:
             raise ValueError(
                 "expected lmax >= 1, image_size >= 16, hidden >= 0 and categories >= 0, got "
@@ -74,8 +72,7 @@ class HarmonicRegression(HarmonicModel):
         super().__init__(config, encoder)
         self.config = config
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
-        rows, columns = map_size(self.encoder, config.image_size)
-        features = self.encoder.channels * (rows * columns if config.pooling == "flatten" else 1)
+        features = pooled_size(self.encoder, config.image_size, config.pooling)
         last = nn.Linear(config.hidden or features, so3_size(config.lmax))
         nn.init.normal_(last.weight, std=last.in_features**-0.5)
         nn.init.zeros_(last.bias)
@@ -93,7 +90,7 @@ class HarmonicRegression(HarmonicModel):
         # Coefficients in full precision: log-densities reach tens of nats, where bfloat16 is off by tenths.
         with torch.autocast(images.device.type, enabled=False):
             features = features.float()
-            features = features.flatten(1) if self.config.pooling == "flatten" else features.mean((-2, -1))
+            features = pool(features, self.config.pooling)
             if self.config.categories:
                 features = torch.cat([features, one_hot(category, self.config.categories)], -1)
             return self.head(self.regression(features))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from armillary.models.model import PointModel, check_images
 from armillary.nn import Encoder, PointNoise, SignTable, SphereHead, SpherePrediction, make_encoder
-from armillary.nn.encoder import map_size
+from armillary.nn.pooling import Pooling, check_pooling, pool, pooled_size
 from armillary.nn.sphere_prediction import SPHERE_KINDS, SphereKind
 from armillary.so3 import geodesic_distance, matrix_to_quat_wxyz, quat_wxyz_to_matrix
 
@@ -39,7 +39,7 @@ class SphericalRegressionConfig:
     # Radians at which another sign vector's rotation counts as nearly right; 0: the true signs alone, as published.
     antipode: float = 0.2
     # Whether the feature map is flattened (keeps where things are) or averaged.
-    pooling: Literal["flatten", "mean"] = "flatten"
+    pooling: Pooling = "flatten"
     # Width of the hidden layer.
     hidden: int = 512
     # Standard deviation of the head's untrained weights, 0.005 as published; none: by the width of its layers.
@@ -49,8 +49,7 @@ class SphericalRegressionConfig:
 
     def __post_init__(self) -> None:
         """Reject impossible values."""
-        if self.pooling not in ("flatten", "mean"):
-            raise ValueError(f"expected pooling 'flatten' or 'mean', got {self.pooling!r}; use 'flatten'")
+        check_pooling(self.pooling)
         if self.kind not in SPHERE_KINDS or self.regression not in ("cosine", "squares"):
             raise ValueError(
                 f"expected kind among {', '.join(SPHERE_KINDS)} and regression among cosine, squares, got "
@@ -88,8 +87,7 @@ class SphericalRegression(PointModel):
         super().__init__(config, encoder)
         self.config = config
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
-        rows, columns = map_size(self.encoder, config.image_size)
-        features = self.encoder.channels * (rows * columns if config.pooling == "flatten" else 1)
+        features = pooled_size(self.encoder, config.image_size, config.pooling)
         table = SignTable.quaternions()
         self.head = SphereHead(features, table, config.kind, config.categories, config.hidden, spread=config.spread)
         self.noise = PointNoise()
@@ -102,7 +100,7 @@ class SphericalRegression(PointModel):
         features = self.encoder(images)
         with torch.autocast(images.device.type, enabled=False):
             features = features.to(self.head.last.weight.dtype)
-            features = features.flatten(1) if self.config.pooling == "flatten" else features.mean((-2, -1))
+            features = pool(features, self.config.pooling)
             return self.head(features, category if self.config.categories else None)
 
     def answers(

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from armillary.models.model import PointModel, check_images
 from armillary.nn import Encoder, PointNoise, SignTable, SphereHead, SpherePrediction, make_encoder
 from armillary.nn.eighth_turn import angle_to_circle, circle_to_angle
-from armillary.nn.encoder import map_size
+from armillary.nn.pooling import Pooling, check_pooling, pool, pooled_size
 from armillary.nn.sphere_prediction import SPHERE_KINDS, SphereKind
 from armillary.so3 import geodesic_distance, matrix_to_viewpoint, viewpoint_to_matrix
 
@@ -52,7 +52,7 @@ class ViewpointRegressionConfig:
     # Whether the tilt too is read an eighth of a turn further on, away from the border of its classes at 0.
     turned_tilt: bool = False
     # Whether the feature map is flattened (keeps where things are) or averaged.
-    pooling: Literal["flatten", "mean"] = "flatten"
+    pooling: Pooling = "flatten"
     # Width of the hidden layer of each angle.
     hidden: int = 512
     # Part of it that is dropped in training.
@@ -62,8 +62,7 @@ class ViewpointRegressionConfig:
 
     def __post_init__(self) -> None:
         """Reject impossible values."""
-        if self.pooling not in ("flatten", "mean"):
-            raise ValueError(f"expected pooling 'flatten' or 'mean', got {self.pooling!r}; use 'flatten'")
+        check_pooling(self.pooling)
         if self.kind not in SPHERE_KINDS or self.regression not in ("squares", "cosine"):
             raise ValueError(
                 f"expected kind among {', '.join(SPHERE_KINDS)} and regression among squares, cosine, got "
@@ -106,8 +105,7 @@ class ViewpointRegression(PointModel):
         super().__init__(config, encoder)
         self.config = config
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
-        rows, columns = map_size(self.encoder, config.image_size)
-        features = self.encoder.channels * (rows * columns if config.pooling == "flatten" else 1)
+        features = pooled_size(self.encoder, config.image_size, config.pooling)
         table = SignTable.angles()
         self.heads = nn.ModuleDict(
             {
@@ -126,7 +124,7 @@ class ViewpointRegression(PointModel):
         features = self.encoder(images)
         with torch.autocast(images.device.type, enabled=False):
             features = features.float()
-            features = features.flatten(1) if self.config.pooling == "flatten" else features.mean((-2, -1))
+            features = pool(features, self.config.pooling)
             told = category if self.config.categories else None
             azimuth, elevation, tilt = (head(features, told) for head in self.heads.values())
             return azimuth, elevation, tilt

@@ -8,15 +8,16 @@ gradient norms; readme/avg_gradient_norm_v3.png of its repository
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from armillary.data import Augmentation, ImageStore
+from armillary.data import ImageStore
 from armillary.models import SphericalRegressionConfig
 from armillary.training.feed import Feed
+from armillary.training.recipes import STILL
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ def gradient_records(
     optimiser = torch.optim.SGD(
         model.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay
     )
-    still = Augmentation(config.image_size, turn=0.0, zoom=0.0, shift=0.0, gain=0.0, tone=0.0, noise=0.0, blur=0.0)
-    feed = Feed(store, still, settings.batch_size, settings.seed)
+    feed = Feed(store, replace(STILL, size=config.image_size), settings.batch_size, settings.seed)
     for step in range(settings.steps):
         batch = feed.batch(step)
         prediction = model.quaternion(batch.images, batch.category)

@@ -15,6 +15,7 @@ from armillary.distributions import TurnedGrid
 from armillary.distributions.cells import cell_log_likelihood, random_cell_log_likelihood
 from armillary.models import HarmonicModel, Model, PointModel
 from armillary.training.config import TrainConfig
+from armillary.training.optimiser import parameter_groups, set_learning_rate
 from armillary.training.schedule import Budget, warmup_cosine, warmup_steps_down
 
 COARSE, FINE = TurnedGrid(level=3), TurnedGrid(level=4)
@@ -40,13 +41,8 @@ class DensityModule(LightningModule):
         return loss_of(self.model, batch, self.config)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW or SGD; weight decay acts on matrices and filters, not on biases and scales."""
-        matrices = [p for p in self.parameters() if p.requires_grad and p.ndim >= 2]
-        vectors = [p for p in self.parameters() if p.requires_grad and p.ndim < 2]
-        groups = [
-            {"params": matrices, "weight_decay": self.config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
+        """AdamW or SGD."""
+        groups = parameter_groups(self, self.config.weight_decay)
         if self.config.optimizer == "adamw":
             return torch.optim.AdamW(groups, lr=self.config.learning_rate)
         momentum, nesterov = self.config.momentum, self.config.nesterov and self.config.momentum > 0.0
@@ -58,10 +54,7 @@ class DensityModule(LightningModule):
         fraction = self.budget.fraction(step)
         if isinstance(self.model, HarmonicModel):
             self.model.head.training_normaliser = FINE if fraction >= self.config.finer_after else COARSE
-        rate = self.config.learning_rate * rate_factor(self.config, step, fraction)
-        for optimizer in self.trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        set_learning_rate(self.trainer, self.config.learning_rate * rate_factor(self.config, step, fraction))
 
 
 def rate_factor(config: TrainConfig, step: int, fraction: float) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 from armillary.data.normals import NormalBatch
 from armillary.models.normal_regression import NormalRegression
 from armillary.training.normals.config import NormalTrainConfig
+from armillary.training.optimiser import parameter_groups, set_learning_rate
 from armillary.training.schedule import Budget, warmup_cosine
 
 
@@ -31,19 +32,12 @@ class NormalModule(LightningModule):
             return prediction.loss(batch.normals, batch.mask, self.config.sign_width)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; weight decay acts on filters, not on biases and norms."""
-        filters = [p for p in self.parameters() if p.requires_grad and p.ndim >= 2]
-        vectors = [p for p in self.parameters() if p.requires_grad and p.ndim < 2]
-        groups = [
-            {"params": filters, "weight_decay": self.config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
+        """AdamW."""
+        groups = parameter_groups(self, self.config.weight_decay)
         return torch.optim.AdamW(groups, lr=self.config.learning_rate)
 
     def on_train_batch_start(self, batch: NormalBatch, batch_index: int) -> None:
         """Set the learning rate from the used part of the budget."""
         step = self.trainer.global_step
         factor = warmup_cosine(step, self.budget.fraction(step), self.config.warmup_steps)
-        for optimizer in self.trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.config.learning_rate * factor
+        set_learning_rate(self.trainer, self.config.learning_rate * factor)

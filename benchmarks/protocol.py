@@ -73,8 +73,9 @@ def zoo(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore]:
 
 def points(size: int, views: int, source: str) -> tuple[ImageStore, ImageStore]:
     """So many views of each training model, and 4 of each of the official test models."""
-    training = _drawn(list(_models(Path(source), "train")), views, size, TRAINING_SEED, "white")
-    return training, _drawn(list(_models(Path(source), "test")), TEST_VIEWS_OF_A_MODEL, size, TEST_SEED, "white")
+    training, test = (list(_models(Path(source), split)) for split in ("train", "test"))
+    drawn = _drawn(training, views, size, TRAINING_SEED, "white")
+    return drawn, _drawn(test, TEST_VIEWS_OF_A_MODEL, size, TEST_SEED, "white")
 
 
 def _models(folder: Path, split: str) -> Iterator[Shape]:

@@ -79,9 +79,12 @@ def main() -> None:
         raise SystemExit(f"{command.settings.data}: expected one of {', '.join(PROTOCOLS)}; choose one")
     flush_denormals()
     use_threads(command.threads)
-    _keep_settings(command)
-    settings = command.settings
+    settings, kept = command.settings, command.out / "settings.json"
+    if kept.exists() and json.loads(kept.read_text()) != asdict(settings):
+        raise SystemExit(f"{kept}: expected the settings of this comparison, got others; choose another --out")
     drawn = pictures(settings.data, settings.size, settings.views, command.out / "pictures")
+    # Nothing is written before the pictures are there.
+    write_json(kept, asdict(settings))
     rungs = _rungs(settings, 0, drawn)
     for seed in command.seeds:
         for name in command.rungs or tuple(rungs):
@@ -94,14 +97,6 @@ def main() -> None:
 
 def _rungs(settings: Settings, seed: int, drawn: Pictures) -> Mapping[str, Rung]:
     return ladder(settings.encoder, settings.size, settings.steps, seed, drawn.equivalent_labels)
-
-
-def _keep_settings(command: Command) -> None:
-    path, record = command.out / "settings.json", asdict(command.settings)
-    command.out.mkdir(parents=True, exist_ok=True)
-    if path.exists() and json.loads(path.read_text()) != record:
-        raise SystemExit(f"{path}: expected the settings of this comparison, got others; choose another --out")
-    write_json(path, record)
 
 
 def _climb(out: Path, name: str, rungs: Mapping[str, Rung], seed: int, drawn: Pictures) -> None:

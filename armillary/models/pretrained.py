@@ -8,6 +8,7 @@ from typing import Any
 from armillary.models.harmonic_regression import HarmonicRegression, HarmonicRegressionConfig
 from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
 from armillary.models.model import Model, read_config
+from armillary.models.normal_regression import KIND as SURFACE_NORMALS
 from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
 from armillary.models.storage import read_record
 from armillary.models.viewpoint_regression import ViewpointRegression, ViewpointRegressionConfig
@@ -78,6 +79,8 @@ def config_from_dict(record: dict[str, Any]) -> ModelConfig:
 
 def _recorded_class(record: dict[str, Any]) -> type[Model]:
     kind = record.get("kind")
+    if kind == SURFACE_NORMALS:
+        raise ValueError("expected a model of rotations, got one of surface normals; use `armillary normals` with it")
     if kind not in KINDS:
         near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.0)[0]
         raise ValueError(f"expected a model kind among {', '.join(KINDS)}, got {kind!r}; did you mean {near!r}?")

@@ -78,6 +78,11 @@ def test_a_wrong_class_an_unknown_kind_and_an_unknown_field_are_named(tmp_path):
         config_from_dict({"kind": "image2sphere", "config": {"imagesize": 3}})
 
 
+def test_a_model_of_surface_normals_is_told_where_it_belongs():
+    with pytest.raises(ValueError, match="got one of surface normals; use `armillary normals` with it"):
+        config_from_dict({"kind": "normal_regression"})
+
+
 def test_missing_and_broken_files_are_one_line_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="config.json: expected a saved model, got no such file"):
         from_pretrained(tmp_path)

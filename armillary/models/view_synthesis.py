@@ -1,0 +1,185 @@
+"""View synthesis: coefficients on the sphere, the embedding of an object, to its picture.
+
+The inverse of the embedding's encoder-decoder: the map on an equiangular grid, halved by convolutions that cross the
+poles exactly, a vector, and a decoder that doubles a small map until it is the picture. Turn the coefficients
+(`armillary.harmonics.rotate_s2`) and it draws the object from another side. The encoder "spectral" leaves the grid out:
+one linear layer from coefficients to the vector.
+
+Reference: Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019), https://arxiv.org/abs/1812.02716
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from armillary.harmonics import S2Transform, s2_size
+from armillary.models.model import read_config
+from armillary.models.storage import load_weights, read_record, write_folder
+from armillary.nn.sphere_padding import pad_sphere
+
+KIND = "view_synthesis"
+# How coefficients become the vector.
+SynthesisEncoder = Literal["grid", "spectral"]
+
+
+@dataclass(frozen=True)
+class ViewSynthesisConfig:
+    """How to build a `ViewSynthesiser`.
+
+    Example:
+        >>> ViewSynthesisConfig(image_size=48).first_size
+        3
+    """
+
+    # Channels of the embedding.
+    channels: int = 64
+    # Largest degree of its coefficients.
+    lmax: int = 7
+    # Width and height of the pictures, pixels.
+    image_size: int = 64
+    # Length of the vector between map and picture.
+    latent: int = 512
+    # How coefficients become the vector: convolutions of the map on a grid, or one linear layer.
+    encoder: SynthesisEncoder = "grid"
+    # Channels of the encoder's maps, each half as large as the one before; the first has half of 2 (lmax + 1) rings.
+    encoder_widths: tuple[int, ...] = (64, 128)
+    # Channels of the decoder's maps, each twice as large as the one before; the picture is twice as large as the last.
+    widths: tuple[int, ...] = (128, 128, 64, 32)
+
+    def __post_init__(self) -> None:
+        if self.encoder not in get_args(SynthesisEncoder):
+            raise ValueError(
+                f"expected encoder among {', '.join(get_args(SynthesisEncoder))}, got {self.encoder!r}; choose one"
+            )
+        counts = (self.channels, self.latent, *self.encoder_widths, *self.widths)
+        if min(counts) < 1 or not self.widths or self.lmax < 0:
+            raise ValueError(f"expected channels, latent and widths of at least 1, got {counts}; correct them")
+        step = 2 ** len(self.widths)
+        if self.image_size < step or self.image_size % step:
+            raise ValueError(
+                f"expected an image_size that is a multiple of {step} with {len(self.widths)} widths, got "
+                f"{self.image_size}; use {max(step, self.image_size // step * step)}"
+            )
+        # Every map that is padded needs an even number of azimuths.
+        if self.encoder == "grid" and self.rings % 2 ** len(self.encoder_widths):
+            raise ValueError(
+                f"expected 2 (lmax + 1) rings that can be halved {len(self.encoder_widths)} times, got {self.rings}; "
+                "give fewer encoder_widths"
+            )
+
+    @property
+    def rings(self) -> int:
+        """Of the grid: the fewest that hold every degree, and an even number."""
+        return 2 * (self.lmax + 1)
+
+    @property
+    def first_size(self) -> int:
+        """Rows and columns of the decoder's first map."""
+        return self.image_size // 2 ** len(self.widths)
+
+    def build(self) -> "ViewSynthesiser":
+        """The model, with fresh weights."""
+        return ViewSynthesiser(self)
+
+
+class GridEncoder(nn.Module):
+    """Values on an equiangular grid to a vector: convolutions that halve the map.
+
+    Kernels of 4 x 4 at stride 2 leave the rings half a cell off the poles, so that `pad_sphere` is exact in each.
+
+    Args:
+        config: How to build it.
+
+    Example:
+        >>> GridEncoder(ViewSynthesisConfig(channels=2, lmax=3, encoder_widths=(4,)))(torch.rand(5, 2, 16)).shape
+        torch.Size([5, 512])
+    """
+
+    def __init__(self, config: ViewSynthesisConfig) -> None:
+        super().__init__()
+        self.transform = S2Transform(config.lmax, config.rings, config.rings, "equiangular")
+        channels = (config.channels, *config.encoder_widths)
+        pairs = zip(channels[:-1], channels[1:], strict=True)
+        self.steps = nn.ModuleList(nn.Sequential(nn.Conv2d(a, b, 4, 2, bias=False), *_active(b)) for a, b in pairs)
+        side = config.rings // 2 ** len(config.encoder_widths)
+        self.last = nn.Linear(channels[-1] * side * side, config.latent, bias=False)
+
+    def forward(self, coeffs: Float[Tensor, "batch channels coeffs"]) -> Float[Tensor, "batch latent"]:
+        """The vector of a map."""
+        values = self.transform.synthesis(coeffs)
+        for step in self.steps:
+            values = step(pad_sphere(values, 1))
+        return self.last(values.flatten(1))
+
+
+class ViewSynthesiser(nn.Module):
+    """Coefficients of embeddings to pictures.
+
+    Args:
+        config: How to build it.
+
+    Example:
+        >>> model = ViewSynthesisConfig(channels=8, lmax=3, image_size=16, encoder_widths=(8,), widths=(8, 8)).build()
+        >>> model(torch.rand(2, 8, 16)).shape
+        torch.Size([2, 3, 16, 16])
+    """
+
+    def __init__(self, config: ViewSynthesisConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.encoder == "grid":
+            self.encoder = GridEncoder(config)
+        else:
+            numbers = config.channels * s2_size(config.lmax)
+            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(numbers, config.latent, bias=False))
+        side, widths = config.first_size, config.widths
+        self.first = nn.Sequential(
+            nn.BatchNorm1d(config.latent),
+            nn.ReLU(inplace=True),
+            nn.Linear(config.latent, widths[0] * side * side, bias=False),
+            nn.Unflatten(1, (widths[0], side, side)),
+            *_active(widths[0]),
+        )
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        self.steps = nn.Sequential(
+            *(nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), *_active(b)) for a, b in pairs)
+        )
+        # Four pixels of three colours at each place of the last map.
+        self.last = nn.Sequential(nn.Conv2d(widths[-1], 12, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid())
+
+    def forward(self, coeffs: Float[Tensor, "batch channels coeffs"]) -> Float[Tensor, "batch 3 height width"]:
+        """Pictures with values in (0, 1)."""
+        expected = (self.config.channels, s2_size(self.config.lmax))
+        if tuple(coeffs.shape[1:]) != expected:
+            raise ValueError(
+                f"expected coefficients (batch, {expected[0]}, {expected[1]}), got {tuple(coeffs.shape)}; give the "
+                "embedding that the model was trained with"
+            )
+        return self.last(self.steps(self.first(self.encoder(coeffs))))
+
+    def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
+        """Write ``config.json`` and ``model.safetensors``, each complete or not at all."""
+        record = {"kind": KIND, "config": asdict(self.config), "metadata": metadata or {}}
+        write_folder(Path(folder), record, self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "ViewSynthesiser":
+        """The model saved in a folder, in eval mode on the CPU; ValueError when it is of another kind."""
+        record = read_record(Path(folder))
+        if record.get("kind") != KIND:
+            raise ValueError(
+                f"{folder}: expected a model that draws views, got {record.get('kind')!r}; name a synthesiser's folder"
+            )
+        # JSON knows no tuples.
+        config = {key: tuple(v) if isinstance(v, list) else v for key, v in record.get("config", {}).items()}
+        model = cls(read_config(ViewSynthesisConfig, config))
+        load_weights(model, Path(folder))
+        return model.eval()
+
+
+def _active(channels: int) -> tuple[nn.Module, nn.Module]:
+    """What follows a convolution."""
+    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)

@@ -60,7 +60,7 @@ class SphericalEmbeddingConfig:
     # Rings and azimuths of the map's grid: 4, 8, 16, ..., at least 2 lmax + 2.
     side: int = 16
     # Channels of the finest stage of the decoder; coarser ones have twice as many.
-    width: int = 32
+    width: int = 24
     # Residual blocks of each stage.
     blocks: int = 1
 

@@ -1,6 +1,6 @@
 r"""Planar convolutions of maps on the half-offset equiangular grid, without a seam: padding, convolution, enlarging.
 
-Rings are at polar angles (j + 1/2) pi / n, columns at azimuths 2 pi k / m, from +x on (m even). Past the last column the
+Rings are at polar angles (j + 1/2) pi / n, columns at azimuths 2 pi k / m, m even, from +x on. Past the last column the
 map goes on with the first. A meridian that runs on across a pole comes down on the other side, so a row beyond the pole
 is one before it, read half a turn further on:
 

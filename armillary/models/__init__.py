@@ -9,6 +9,8 @@ from armillary.models.model import Model as Model
 from armillary.models.model import PointModel as PointModel
 from armillary.models.pretrained import from_pretrained as from_pretrained
 from armillary.models.pretrained import read_metadata as read_metadata
+from armillary.models.siamese_regression import SiameseRegression as SiameseRegression
+from armillary.models.siamese_regression import SiameseRegressionConfig as SiameseRegressionConfig
 from armillary.models.spherical_regression import SphericalRegression as SphericalRegression
 from armillary.models.spherical_regression import SphericalRegressionConfig as SphericalRegressionConfig
 from armillary.models.spherical_teacher import SphericalTeacher as SphericalTeacher

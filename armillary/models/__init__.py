@@ -11,6 +11,8 @@ from armillary.models.pretrained import from_pretrained as from_pretrained
 from armillary.models.pretrained import read_metadata as read_metadata
 from armillary.models.siamese_regression import SiameseRegression as SiameseRegression
 from armillary.models.siamese_regression import SiameseRegressionConfig as SiameseRegressionConfig
+from armillary.models.spherical_embedding import SphericalEmbedding as SphericalEmbedding
+from armillary.models.spherical_embedding import SphericalEmbeddingConfig as SphericalEmbeddingConfig
 from armillary.models.spherical_regression import SphericalRegression as SphericalRegression
 from armillary.models.spherical_regression import SphericalRegressionConfig as SphericalRegressionConfig
 from armillary.models.spherical_teacher import SphericalTeacher as SphericalTeacher

@@ -9,6 +9,7 @@ from armillary.models.harmonic_regression import HarmonicRegression, HarmonicReg
 from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
 from armillary.models.model import Model, read_config
 from armillary.models.normal_regression import KIND as SURFACE_NORMALS
+from armillary.models.spherical_embedding import KIND as SPHERICAL_EMBEDDING
 from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
 from armillary.models.storage import read_record
 from armillary.models.viewpoint_regression import ViewpointRegression, ViewpointRegressionConfig
@@ -18,6 +19,12 @@ ModelConfig = Image2SphereConfig | HarmonicRegressionConfig | SphericalRegressio
 
 KINDS: dict[str, type[Model]] = {
     model.kind: model for model in (Image2Sphere, HarmonicRegression, SphericalRegression, ViewpointRegression)
+}
+
+# Saved models that answer with something else, and the command that reads them.
+OTHERS = {
+    SURFACE_NORMALS: "surface normals; use `armillary normals`",
+    SPHERICAL_EMBEDDING: "functions on the sphere; use `armillary relative`",
 }
 
 
@@ -79,8 +86,8 @@ def config_from_dict(record: dict[str, Any]) -> ModelConfig:
 
 def _recorded_class(record: dict[str, Any]) -> type[Model]:
     kind = record.get("kind")
-    if kind == SURFACE_NORMALS:
-        raise ValueError("expected a model of rotations, got one of surface normals; use `armillary normals` with it")
+    if kind in OTHERS:
+        raise ValueError(f"expected a model of rotations, got one of {OTHERS[kind]} with it")
     if kind not in KINDS:
         near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.0)[0]
         raise ValueError(f"expected a model kind among {', '.join(KINDS)}, got {kind!r}; did you mean {near!r}?")

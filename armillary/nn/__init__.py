@@ -23,8 +23,10 @@ from armillary.nn.signs import SignTable as SignTable
 from armillary.nn.sphere_block import GridBlock as GridBlock
 from armillary.nn.sphere_block import S2Pointwise as S2Pointwise
 from armillary.nn.sphere_block import SpectralBlock as SpectralBlock
+from armillary.nn.sphere_decoder import SphereDecoder as SphereDecoder
 from armillary.nn.sphere_head import SphereHead as SphereHead
 from armillary.nn.sphere_norm import S2BatchNorm as S2BatchNorm
+from armillary.nn.sphere_padding import SphereConvolution as SphereConvolution
 from armillary.nn.sphere_prediction import SpherePrediction as SpherePrediction
 from armillary.nn.spherical_exponential import spherical_exponential as spherical_exponential
 from armillary.nn.spherical_exponential import spherical_flat as spherical_flat

@@ -1,9 +1,11 @@
 """View synthesis: coefficients on the sphere, the embedding of an object, to its picture.
 
-The inverse of the embedding's encoder-decoder: the map on an equiangular grid, halved by convolutions that cross the
-poles exactly, a vector, and a decoder that doubles a small map until it is the picture. Turn the coefficients
-(`armillary.harmonics.rotate_s2`) and it draws the object from another side. The encoder "spectral" leaves the grid out:
-one linear layer from coefficients to the vector.
+The inverse of the embedding's encoder-decoder: coefficients to a vector, and a decoder that doubles a small map until
+it is the picture. Turn the coefficients (`armillary.harmonics.rotate_s2`) and it draws the object from another side.
+
+Two encoders make the vector. "spectral", the default, is one linear layer. "grid", as published, halves the map on an
+equiangular grid by convolutions, here with exact poles; it costs a seventh more and learns late: after 370 steps of 32
+views of the zoo it drew how large objects are (17.7 dB on unseen views), the other after 230 how they lie (19.1 dB).
 
 Reference: Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019), https://arxiv.org/abs/1812.02716
 """
@@ -12,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,7 +25,7 @@ from armillary.nn.sphere_padding import pad_sphere
 
 KIND = "view_synthesis"
 # How coefficients become the vector.
-SynthesisEncoder = Literal["grid", "spectral"]
+SynthesisEncoder = Literal["spectral", "grid"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class ViewSynthesisConfig:
     image_size: int = 64
     # Length of the vector between map and picture.
     latent: int = 512
-    # How coefficients become the vector: convolutions of the map on a grid, or one linear layer.
-    encoder: SynthesisEncoder = "grid"
-    # Channels of the encoder's maps, each half as large as the one before; the first has half of 2 (lmax + 1) rings.
+    # How coefficients become the vector: one linear layer, or convolutions of the map on a grid.
+    encoder: SynthesisEncoder = "spectral"
+    # Channels of the grid's maps, each half as large as the one before; the first has half of 2 (lmax + 1) rings.
     encoder_widths: tuple[int, ...] = (64, 128)
     # Channels of the decoder's maps, each twice as large as the one before; the picture is twice as large as the last.
-    widths: tuple[int, ...] = (128, 128, 64, 32)
+    widths: tuple[int, ...] = (128, 96, 48, 32)
 
     def __post_init__(self) -> None:
         if self.encoder not in get_args(SynthesisEncoder):
@@ -109,7 +112,9 @@ class GridEncoder(nn.Module):
 
     def forward(self, coeffs: Float[Tensor, "batch channels coeffs"]) -> Float[Tensor, "batch latent"]:
         """The vector of a map."""
-        values = self.transform.synthesis(coeffs)
+        # Sums over degrees in full precision.
+        with torch.autocast(coeffs.device.type, enabled=False):
+            values = self.transform.synthesis(coeffs)
         for step in self.steps:
             values = step(pad_sphere(values, 1))
         return self.last(values.flatten(1))
@@ -148,17 +153,19 @@ class ViewSynthesiser(nn.Module):
             *(nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), *_active(b)) for a, b in pairs)
         )
         # Four pixels of three colours at each place of the last map.
-        self.last = nn.Sequential(nn.Conv2d(widths[-1], 12, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid())
+        self.last = nn.Sequential(nn.Conv2d(widths[-1], 12, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, coeffs: Float[Tensor, "batch channels coeffs"]) -> Float[Tensor, "batch 3 height width"]:
-        """Pictures with values in (0, 1)."""
+        """Pictures with values in (0, 1), in the precision of the coefficients."""
         expected = (self.config.channels, s2_size(self.config.lmax))
         if tuple(coeffs.shape[1:]) != expected:
             raise ValueError(
                 f"expected coefficients (batch, {expected[0]}, {expected[1]}), got {tuple(coeffs.shape)}; give the "
                 "embedding that the model was trained with"
             )
-        return self.last(self.steps(self.first(self.encoder(coeffs))))
+        logits = self.last(self.steps(self.first(self.encoder(coeffs))))
+        # Half precision holds fewer than 256 shades.
+        return logits.to(coeffs.dtype).sigmoid()
 
     def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
         """Write ``config.json`` and ``model.safetensors``, each complete or not at all."""

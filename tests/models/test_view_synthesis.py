@@ -10,10 +10,10 @@ from armillary.training.picture_loss import picture_loss
 
 TINY = {"channels": 4, "lmax": 3, "image_size": 16, "latent": 32, "encoder_widths": (8,), "widths": (8, 8)}
 CONFIGS = {
-    "grid": ViewSynthesisConfig(**TINY),
-    "spectral": ViewSynthesisConfig(**TINY, encoder="spectral"),
+    "grid": ViewSynthesisConfig(**TINY, encoder="grid"),
+    "spectral": ViewSynthesisConfig(**TINY),
     "48 px": ViewSynthesisConfig(**{**TINY, "image_size": 48, "widths": (16, 8, 8, 8)}),
-    "two halvings": ViewSynthesisConfig(**{**TINY, "encoder_widths": (4, 8)}),
+    "two halvings": ViewSynthesisConfig(**{**TINY, "encoder_widths": (4, 8)}, encoder="grid"),
 }
 
 
@@ -36,7 +36,7 @@ def test_answers_are_pictures_and_eval_looks_at_each_alone(name):
 
 @pytest.mark.parametrize("widths", [(8,), (4, 8)])
 def test_convolutions_of_the_encoder_turn_with_the_map_about_the_pole(widths):
-    config = ViewSynthesisConfig(**{**TINY, "encoder_widths": widths})
+    config = ViewSynthesisConfig(**{**TINY, "encoder_widths": widths}, encoder="grid")
     encoder, coeffs = GridEncoder(config).eval(), coefficients(config)
     # Turned by so many cells as the halvings take together, the last map moves by one.
     cells = 2 ** len(widths)
@@ -79,6 +79,16 @@ def test_a_saved_model_draws_alike(name, tmp_path):
     assert torch.equal(again(coeffs), model(coeffs))
 
 
+def test_half_precision_draws_nearly_the_same_and_answers_in_full():
+    for name in ("grid", "spectral"):
+        model, coeffs = CONFIGS[name].build().eval(), coefficients(CONFIGS[name])
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            half = model(coeffs)
+        assert half.dtype == torch.float32
+        # Untrained logits are below 1 and have 8 bits.
+        assert (half - model(coeffs)).abs().max() < 0.02
+
+
 def test_gradients_reach_the_coefficients():
     coeffs = coefficients(CONFIGS["grid"]).requires_grad_()
     CONFIGS["grid"].build()(coeffs).sum().backward()
@@ -101,10 +111,10 @@ def test_other_models_and_coefficients_are_refused(tmp_path):
     ("fields", "message"),
     [
         # The type of a Literal is checked in tests before the value is; both refuse.
-        ({"encoder": "planar"}, "expected encoder among grid, spectral, got 'planar'|type"),
+        ({"encoder": "planar"}, "expected encoder among spectral, grid, got 'planar'|type"),
         ({"image_size": 50}, "expected an image_size that is a multiple of 4 with 2 widths, got 50; use 48"),
         ({"image_size": 2}, "use 4"),
-        ({"lmax": 2, "encoder_widths": (4, 4)}, "rings that can be halved 2 times, got 6"),
+        ({"lmax": 2, "encoder_widths": (4, 4), "encoder": "grid"}, "rings that can be halved 2 times, got 6"),
         ({"widths": ()}, "widths of at least 1"),
         ({"latent": 0}, "latent and widths of at least 1"),
     ],

@@ -17,6 +17,7 @@ BELOW = {
         "published": set(),
         "normals": {"shapes", "rendering", "published"},
         "spherical": {"shapes"},
+        "spacecraft": {"shapes", "published"},
     },
     "distributions": {"integration": set(), "families": {"integration"}, "calculus": {"integration", "families"}},
 }

@@ -24,6 +24,7 @@ from armillary.data.published import (
     take_inventory,
 )
 from armillary.data.published.modelnet10 import PARTS, modelnet10_parts
+from armillary.data.spacecraft import SpacecraftPhotos, spacecraft_inventory
 
 HELP = """usage: armillary data [list | check | convert | sheet] [OPTIONS]
 
@@ -130,7 +131,7 @@ def _list(arguments: list[str]) -> None:
 
 def _check(arguments: list[str]) -> None:
     command = parse(CheckCommand, arguments, "armillary data check")
-    parts = take_inventory(command.folder)
+    parts = spacecraft_inventory(command.folder) or take_inventory(command.folder)
     for part in parts:
         print(part)
     incomplete = [part.name for part in parts if not part.complete]
@@ -231,7 +232,7 @@ def _chosen(reader: Reader, command: SheetCommand) -> list[int]:
 
 def _passes(reader: Reader, index: int, wanted: set[int], text: str) -> bool:
     # Published data sets know names and categories without decoding the picture.
-    if isinstance(reader, Modelnet10Lmdb | Modelnet10Npz | Symsol | Pascal3d | RenderForCnn):
+    if isinstance(reader, Modelnet10Lmdb | Modelnet10Npz | Symsol | Pascal3d | RenderForCnn | SpacecraftPhotos):
         return int(reader.categories[index]) in wanted and text in reader.names[index]
     sample = reader[index]
     return sample.category in wanted and text in sample.name

@@ -5,6 +5,7 @@ transforms.json, or its folder   NeRF (photos/nerf.py); transforms_train.json, t
 folder with cameras.txt          COLMAP text, also in sparse/ or sparse/0/ (photos/colmap.py)
 poses.csv, or its folder         table of files and quaternions (photos/pose_csv.py)
 ModelNet10-SO(3), SYMSOL, PASCAL3D+   as published (published/)
+SPEED+, SPEED                    as published, or one domain's folder (spacecraft/)
 folder of scenes 000001, ...     one split of a BOP dataset (bop/reader.py); a folder of such folders is the dataset
 folder with train/, test/, ...   splits, each any of the above
 
@@ -22,10 +23,12 @@ from armillary.data.published import OnFault, published_splits
 from armillary.data.reprojection import require_reprojection
 from armillary.data.sample import Reader
 from armillary.data.shapes.mesh_file import SUFFIXES, load_mesh
+from armillary.data.spacecraft import spacecraft_splits
 
 _FORMATS = (
     "a BOP split (000001/scene_gt.json), transforms.json (NeRF), cameras.txt and images.txt (COLMAP), "
-    "a .csv of files and quaternions, an .npz with image and R, or ModelNet10-SO(3), SYMSOL or PASCAL3D+ as published"
+    "a .csv of files and quaternions, an .npz with image and R, or ModelNet10-SO(3), SYMSOL, PASCAL3D+, "
+    "SPEED+ or SPEED as published"
 )
 
 
@@ -75,7 +78,7 @@ def dataset_splits(path: str | Path) -> tuple[str, ...]:
 
 def _splits(path: Path, on_fault: OnFault) -> dict[str, Callable[[], Reader]]:
     """What opens each split; empty for a path that is one split itself."""
-    published = published_splits(path, on_fault)
+    published = published_splits(path, on_fault) or spacecraft_splits(path, on_fault)
     if published:
         return {} if "" in published else published
     if not path.is_dir() or _recognised(path):

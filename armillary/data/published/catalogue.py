@@ -1,7 +1,7 @@
 """Published data sets: where to get them, how large they are.
 
-Sizes and addresses are those that the authors and users of the data sets state; no author publishes a checksum. What
-nobody states is None and printed as unknown.
+Sizes and addresses are those that the authors and users of the data sets state; the MD5 sums are those
+of Zenodo. What nobody states is None and printed as unknown.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,14 @@ class Published:
     # As told beside the address.
     size: str | None = None
     sha256: str | None = None
+    md5: str | None = None
     # What to know before downloading.
     note: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.summary}", *(f"  from      {address}" for address in self.addresses)]
         lines += [f"  size      {self.size or 'unknown'}", f"  sha256    {self.sha256 or 'unknown'}"]
+        lines += [f"  md5       {self.md5}"] if self.md5 else []
         return "\n".join([*lines, f"  note      {self.note}"] if self.note else lines)
 
 
@@ -55,5 +57,24 @@ CATALOGUE = (
         "pictures of ShapeNet models in the 12 categories of PASCAL3D+, to train on beside the photographs",
         ("https://shapenet.cs.stanford.edu/media/syn_images_cropped_bkg_overlaid.tar",),
         note="the address was reported dead in 2025; unpack the folder beside PASCAL3D+_release1.1",
+    ),
+    Published(
+        "SPEED+",
+        "the satellite Tango: 47,966 rendered pictures to train on, 11,994 to validate on; "
+        "6,740 photographs of a model in diffuse light and 2,791 in direct light",
+        (
+            "https://zenodo.org/records/5588480/files/speedplusv2.zip",
+            "https://purl.stanford.edu/wv398fc4383",
+        ),
+        size="16.9 GB",
+        md5="5cb3f44219054c49959e2009e597523b",
+        note="the second version (speedplusv2) has the labels of lightbox and sunlamp; masks are elsewhere, "
+        "see https://github.com/tpark94/spnv2",
+    ),
+    Published(
+        "SPEED",
+        "the satellite Tango, 12,000 rendered pictures with labels, 2,998 rendered and 300 photographs without",
+        ("https://zenodo.org/records/6327547", "https://purl.stanford.edu/dz692fn7184"),
+        note="the labels of test and real_test are not published",
     ),
 )

@@ -38,6 +38,8 @@ class Part:
     problems: tuple[str, ...] = ()
     # What the protocol leaves out, in words.
     excluded: str = ""
+    # What is doubtful but stays, in words.
+    kept: str = ""
 
     @property
     def complete(self) -> bool:
@@ -50,7 +52,8 @@ class Part:
             known = f"{self.found:,} of {self.expected:,} samples"
             known += f", {self.expected - self.found:,} missing" if self.found < self.expected else ""
         lines = [f"{self.name}: {known}", *(f"  {problem}" for problem in self.problems)]
-        return "\n".join([*lines, f"  left out by the protocol: {self.excluded}"] if self.excluded else lines)
+        lines += [f"  left out by the protocol: {self.excluded}"] if self.excluded else []
+        return "\n".join([*lines, f"  kept: {self.kept}"] if self.kept else lines)
 
 
 def take_inventory(path: Path) -> list[Part]:
@@ -63,8 +66,8 @@ def take_inventory(path: Path) -> list[Part]:
         parts = [_count(path.name, single)]
     if not parts:
         raise ValueError(
-            f"{path}: expected ModelNet10-SO(3), SYMSOL, PASCAL3D+ or RenderForCNN, got none of their files; "
-            "see docs/data.md for the trees"
+            f"{path}: expected ModelNet10-SO(3), SYMSOL, PASCAL3D+, RenderForCNN, SPEED+ or SPEED, got none of "
+            "their files; see docs/data.md for the trees"
         )
     return parts
 

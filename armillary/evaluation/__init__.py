@@ -6,6 +6,7 @@ from .evaluate import errors as errors
 from .evaluate import legacy_figures as legacy_figures
 from .evaluate import mean_of as mean_of
 from .evaluate import summarise as summarise
+from .map_symmetry import detected_group as detected_group
 from .metrics import accuracy_at as accuracy_at
 from .metrics import covered as covered
 from .metrics import log_likelihood as log_likelihood
@@ -15,3 +16,16 @@ from .metrics import spread as spread
 from .predictions import Predictions as Predictions
 from .predictions import predict as predict
 from .predictions import same_header as same_header
+from .relative import Weighting as Weighting
+from .relative import combine_absolute as combine_absolute
+from .relative import fit_temperature as fit_temperature
+from .relative import relative_density as relative_density
+from .relative import relative_error as relative_error
+from .relative import relative_rotation as relative_rotation
+from .relative_figures import RelativeFigures as RelativeFigures
+from .relative_figures import relative_figures as relative_figures
+from .relative_figures import relative_table as relative_table
+from .relative_pairs import Pairs as Pairs
+from .relative_pairs import RelativeAnswers as RelativeAnswers
+from .relative_pairs import answer_by_correlation as answer_by_correlation
+from .relative_pairs import sample_pairs as sample_pairs

@@ -17,6 +17,7 @@ BELOW: dict[str, set[str]] = {
     "so3": set(),
     "harmonics": {"so3"},
     "distributions": {"so3", "harmonics"},
+    "tracking": {"so3", "harmonics", "distributions"},
     "nn": {"so3", "harmonics", "distributions"},
     "models": {"so3", "harmonics", "distributions", "nn"},
     "data": {"so3"},

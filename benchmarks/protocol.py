@@ -8,20 +8,16 @@
   FOLDER/CATEGORY_train.npz and FOLDER/CATEGORY_test.npz with `points` (models, points, 3), `scale` and `center`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-
-import numpy as np
-import torch
-from tqdm import tqdm
 
 from armillary.data import ImageStore
 from armillary.data.rendering import rendered_store
 from armillary.data.rendering.lighting import BackgroundKind
 from armillary.data.shapes import Shape, make_shape, make_solid
-from armillary.data.shapes.surfels import surfels
+from armillary.data.shapes.collection import folder_models, zoo_members
 
 OBJECTS = ("aeroplane", "car", "chair")
 SYMSOL_I = ("tet", "cube", "icosa", "cone", "cyl")
@@ -67,37 +63,22 @@ def objects(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore
 
 def zoo(size: int, views: int, _source: str) -> tuple[ImageStore, ImageStore]:
     """So many views of each of 50 members of ten families, and 10 views of each of 10 other members."""
-    training, test = _members(0, TRAINING_MEMBERS), _members(FIRST_TEST_MEMBER, TEST_MEMBERS)
+    parts = (0, TRAINING_MEMBERS), (FIRST_TEST_MEMBER, TEST_MEMBERS)
+    training, test = ([Shape(s.name, s.mesh) for s in zoo_members(FAMILIES, *part)] for part in parts)
     return _drawn(training, views, size, TRAINING_SEED), _drawn(test, 10, size, TEST_SEED)
 
 
 def points(size: int, views: int, source: str) -> tuple[ImageStore, ImageStore]:
     """So many views of each training model, and 4 of each of the official test models."""
-    training, test = (list(_models(Path(source), split)) for split in ("train", "test"))
+    training, test = (folder_models(source, split) for split in ("train", "test"))
     drawn = _drawn(training, views, size, TRAINING_SEED, "white")
     return drawn, _drawn(test, TEST_VIEWS_OF_A_MODEL, size, TEST_SEED, "white")
-
-
-def _models(folder: Path, split: str) -> Iterator[Shape]:
-    files = sorted(folder.glob(f"*_{split}.npz"))
-    if not files:
-        raise SystemExit(f"{folder}: expected files CATEGORY_{split}.npz, got none; name the folder after points:")
-    for file in tqdm(files, desc=f"surfaces of {split}", unit="file"):
-        arrays = np.load(file)
-        clouds = arrays["points"].astype(np.float32) * arrays["scale"][:, None, None] + arrays["center"][:, None]
-        for cloud in clouds:
-            yield Shape(file.name.removesuffix(f"_{split}.npz"), surfels(torch.from_numpy(cloud)))
 
 
 def _drawn(
     shapes: Sequence[Shape], views: int, size: int, seed: int, background: BackgroundKind = "black"
 ) -> ImageStore:
     return rendered_store(shapes, views, size, seed, margin=1.0, background=background)
-
-
-def _members(first: int, count: int) -> list[Shape]:
-    made = [(family, make_shape(family, seed)) for family in FAMILIES for seed in range(first, first + count)]
-    return [Shape(family, shape.mesh) for family, shape in made]
 
 
 PROTOCOLS: Mapping[str, Callable[[int, int, str], tuple[ImageStore, ImageStore]]] = MappingProxyType(

@@ -142,6 +142,9 @@ class Batch:
     translations: Float[Tensor, "batch 3"] | None = None
     names: tuple[str, ...] = ()
 
+    def __len__(self) -> int:
+        return len(self.images)
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with its tensors on `device`."""
         return Batch(

@@ -30,6 +30,7 @@ References: Learning SO(3) Equivariant Representations with Spherical CNNs (Este
     https://arxiv.org/abs/1812.02716
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +39,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from armillary.harmonics import S2Transform, rotate_s2
+from armillary.models.saved import SavedNetwork
 from armillary.nn.equivariance import relative_error
 from armillary.nn.sphere_block import GridBlock, GridPooling, SpectralBlock
 from armillary.nn.sphere_pooling import degree_norms, weighted_mean
@@ -103,6 +105,10 @@ class SphericalTeacherConfig:
         return SphericalTeacher(self)
 
 
+# Maps taken together where no gradients are needed.
+AT_ONCE = 64
+
+
 @dataclass(frozen=True)
 class TeacherOutput:
     """What a `SphericalTeacher` says of a batch.
@@ -122,9 +128,19 @@ class TeacherOutput:
         loss = nn.functional.cross_entropy(self.logits, labels)
         return loss if self.auxiliary is None else loss + nn.functional.cross_entropy(self.auxiliary, labels)
 
+    @staticmethod
+    def cat(parts: "Sequence[TeacherOutput]") -> "TeacherOutput":
+        """What was said of several batches."""
+        logits, embedding = (torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "embedding"))
+        auxiliary = [part.auxiliary for part in parts if part.auxiliary is not None]
+        return TeacherOutput(logits, torch.cat(auxiliary) if auxiliary else None, embedding)
 
-class SphericalTeacher(nn.Module):
+
+class SphericalTeacher(SavedNetwork):
     """Spherical CNN of one or two branches.
+
+    Channels of its input and of its embedding are brought to mean 0 and variance 1 over the shapes it was trained on;
+    an untrained one takes and gives them as they are.
 
     Args:
         config: How to build it.
@@ -136,9 +152,20 @@ class SphericalTeacher(nn.Module):
         (torch.Size([2, 3]), torch.Size([2, 4, 64]))
     """
 
+    kind = "spherical_teacher"
+    config_type = SphericalTeacherConfig
+    what = "a teacher of embeddings"
+    input_mean: Tensor
+    input_scale: Tensor
+    embedding_mean: Tensor
+    embedding_scale: Tensor
+
     def __init__(self, config: SphericalTeacherConfig) -> None:
         super().__init__()
         self.config = config
+        for part, channels in (("input", config.branches), ("embedding", config.channels[config.embedding])):
+            self.register_buffer(f"{part}_mean", torch.zeros(channels))
+            self.register_buffer(f"{part}_scale", torch.ones(channels))
         released = config.style == "released"
         grid = "driscoll-healy" if released else "equiangular"
         self.transforms = nn.ModuleDict(
@@ -157,7 +184,30 @@ class SphericalTeacher(nn.Module):
         features = [pool(branch[-1]) for branch in maps]
         auxiliary = None if self.auxiliary is None else self.auxiliary(features[1])
         embedding = self.coefficients(maps[0][self.config.embedding])
+        embedding = standardised(embedding, self.embedding_mean, self.embedding_scale)
         return TeacherOutput(self.classifier(torch.cat(features, -1)), auxiliary, embedding)
+
+    @torch.no_grad()
+    def forward_coeffs(self, coeffs: Float[Tensor, "batch branches coeffs"]) -> TeacherOutput:
+        """`forward` of maps given by their coefficients, many at once; without gradients."""
+        transform = self.transform(self.config.side)
+        return TeacherOutput.cat([self(transform.synthesis(part)) for part in coeffs.split(AT_ONCE)])
+
+    def standardise_input(self, coeffs: Float[Tensor, "shapes branches coeffs"]) -> None:
+        """Take mean and variance of the input's channels from the maps of shapes."""
+        self._standardise("input", coeffs)
+
+    def standardise_embedding(self, coeffs: Float[Tensor, "shapes branches coeffs"]) -> None:
+        """Take mean and variance of the embedding's channels from the maps of shapes, when the network is trained."""
+        self.embedding_mean.zero_()
+        self.embedding_scale.fill_(1)
+        self._standardise("embedding", self.forward_coeffs(coeffs).embedding)
+
+    def _standardise(self, part: str, coeffs: Float[Tensor, "shapes channels coeffs"]) -> None:
+        mean, scale = self.get_buffer(f"{part}_mean"), self.get_buffer(f"{part}_scale")
+        mean.copy_(coeffs[..., 0].mean(0))
+        square = standardised(coeffs, mean, torch.ones_like(mean)).square().sum(-1).mean(0)
+        scale.copy_(square.sqrt().clamp(min=1e-6))
 
     def maps(self, values: Float[Tensor, "batch branches rings azimuths"]) -> list[list[Tensor]]:
         """Outputs of the blocks of each branch: values on grids (released) or coefficients (modern)."""
@@ -166,6 +216,7 @@ class SphericalTeacher(nn.Module):
                 f"expected {self.config.branches} channels, one for each branch, got {values.shape[1]}; "
                 "set branches, or choose channels"
             )
+        values = (values - self.input_mean[:, None, None]) / self.input_scale[:, None, None]
         start = values if self.config.style == "released" else self.transform(self.config.side).analysis(values)
         current, count = [*start.split(1, 1)], self.config.branches
         maps: list[list[Tensor]] = [[] for _ in range(count)]
@@ -188,6 +239,18 @@ class SphericalTeacher(nn.Module):
         transform = self.transforms[str(side)]
         assert isinstance(transform, S2Transform)
         return transform
+
+
+def standardised(
+    coeffs: Float[Tensor, "*batch channels coeffs"], mean: Float[Tensor, " channels"], scale: Float[Tensor, " channels"]
+) -> Float[Tensor, "*batch channels coeffs"]:
+    """Functions less the mean of their channel, divided by its scale.
+
+    Example:
+        >>> standardised(torch.tensor([[3.0, 1.0, 1.0, 1.0]]), torch.tensor([1.0]), torch.tensor([2.0]))
+        tensor([[1.0000, 0.5000, 0.5000, 0.5000]])
+    """
+    return (coeffs - nn.functional.pad(mean[:, None], (0, coeffs.shape[-1] - 1))) / scale[:, None]
 
 
 def block_errors(

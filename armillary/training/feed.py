@@ -14,6 +14,7 @@ from torch import Tensor
 
 from armillary.data import Augmentation, Batch, ImageStore
 from armillary.training.equivalent import random_equivalents
+from armillary.training.randomness import mixed_seed
 
 
 class Feed:
@@ -67,7 +68,7 @@ class Feed:
 
     def batch(self, step: int) -> Batch:
         """The batch of one step."""
-        generator = torch.Generator(self.device).manual_seed(_mix(self.seed, step * self.world_size + self.rank))
+        generator = torch.Generator(self.device).manual_seed(mixed_seed(self.seed, step * self.world_size + self.rank))
         chosen = self.store[self.indices(step).to(self.store.images.device)].to(self.device)
         if self.equivalent_labels:
             symmetries = chosen.info.symmetries
@@ -86,7 +87,7 @@ class Feed:
 
     def _permutation(self, epoch: int) -> Int[Tensor, " samples"]:
         if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(_mix(self.seed + 1, epoch))
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed + 1, epoch))
             self._order = (epoch, torch.randperm(len(self.among), generator=generator))
         return self._order[1]
 
@@ -177,9 +178,3 @@ def fits(store: ImageStore, device: torch.device) -> bool:
     if device.type != "cuda":
         return device.type != "cpu"
     return 2 * store.images.nbytes < torch.cuda.mem_get_info(device)[0]
-
-
-def _mix(seed: int, number: int) -> int:
-    # SplitMix64's odd constants: neighbouring seeds and steps must not share random streams.
-    mixed = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
-    return (mixed ^ (mixed >> 31)) & (2**63 - 1)

@@ -7,7 +7,7 @@ ten times in a run, and a checkpoint each minute.
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from armillary.data import Batch
 from armillary.data.atomic import replacing
-from armillary.data.normals import NormalBatch
 from armillary.training.run_folder import CHECKPOINT
 from armillary.training.schedule import Budget
 
@@ -73,13 +71,13 @@ class Monitor(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Batch | NormalBatch,
+        batch: Sized,
         batch_idx: int,
     ) -> None:
         """Count; every now and then record, validate, save; stop at the end of the budget."""
         assert isinstance(outputs, Mapping)
         self.losses.append(outputs["loss"].detach())
-        self.images += len(batch.images)
+        self.images += len(batch)
         step = trainer.global_step
         fraction = self.budget.fraction(step)
         finished = fraction >= 1.0

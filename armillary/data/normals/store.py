@@ -25,6 +25,9 @@ class NormalBatch:
     normals: Float[Tensor, "batch 3 height width"]
     mask: Bool[Tensor, "batch height width"]
 
+    def __len__(self) -> int:
+        return len(self.images)
+
 
 @dataclass(frozen=True)
 class NormalStore:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from armillary.data.rendering.lighting import BackgroundKind
 from armillary.data.rendering.renderer import Backend, Renderer
-from armillary.data.rendering.scene import BLOCK, LightKind, SceneSettings, draw_block, render_block
+from armillary.data.rendering.scene import BLOCK, LightKind, PoseKind, SceneSettings, draw_block, render_block
 from armillary.data.sample import DatasetInfo
 from armillary.data.shapes.shape import Shape
 from armillary.data.store import ImageStore
@@ -24,10 +24,11 @@ def rendered_store(
     fov_deg: float = 20.0,
     lights: LightKind = "studio",
     background: BackgroundKind = "black",
+    poses: PoseKind = "uniform",
     backend: Backend = "auto",
     progress: bool = True,
 ) -> ImageStore:
-    """Uniformly random centred views of shapes; shapes of one name share a category.
+    """Random centred views of shapes; shapes of one name share a category.
 
     Args:
         shapes: solids, zoo members or meshes.
@@ -38,6 +39,7 @@ def rendered_store(
         fov_deg: field of view of the whole crop, degrees.
         lights: "studio" (the same for all) or "random".
         background: what stands behind the object.
+        poses: all rotations alike, or those of a camera on the view sphere that keeps the object's z axis up.
         backend: of the renderer.
         progress: show a bar.
 
@@ -52,7 +54,7 @@ def rendered_store(
         raise ValueError(
             f"expected shapes and views, got {len(shapes)} shapes and {views_per_shape} views; ask for one"
         )
-    settings = SceneSettings(size, fov_deg, 1 / margin, 0.0, 0.0, lights, background, seed)
+    settings = SceneSettings(size, fov_deg, 1 / margin, 0.0, 0.0, lights, background, seed, poses, tilt_deg=0.0)
     spheres = [shape.mesh.bounding_sphere() for shape in shapes]
     names, symmetries = [shape.name for shape in shapes], [shape.symmetry for shape in shapes]
     info, category = DatasetInfo.of_objects("rendered", names, symmetries, spheres)

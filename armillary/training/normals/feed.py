@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from armillary.data.normals import NormalAugmentation, NormalBatch, NormalStore
+from armillary.training.randomness import step_generator
 
 
 class NormalFeed:
@@ -35,7 +36,7 @@ class NormalFeed:
 
     def batch(self, step: int) -> NormalBatch:
         """The batch of one step."""
-        batch = self.augmentation(self.store[self.indices(step)], _generator(self.seed, step))
+        batch = self.augmentation(self.store[self.indices(step)], step_generator(self.seed, step))
         # Convolutions like the channels of a pixel together in memory.
         images = batch.images.contiguous(memory_format=torch.channels_last)
         return NormalBatch(images, batch.normals, batch.mask)
@@ -45,7 +46,7 @@ class NormalFeed:
         count = len(self.store)
         positions = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs = (positions // count).unique().tolist()
-        orders = {epoch: torch.randperm(count, generator=_generator(self.seed + 1, epoch)) for epoch in epochs}
+        orders = {epoch: torch.randperm(count, generator=step_generator(self.seed + 1, epoch)) for epoch in epochs}
         return torch.stack([orders[int(place) // count][int(place) % count] for place in positions])
 
 
@@ -71,9 +72,3 @@ class NormalFeedModule(LightningDataModule):
     def transfer_batch_to_device(self, batch: NormalBatch, device: torch.device, dataloader_idx: int) -> NormalBatch:
         """The batch on the trainer's device."""
         return NormalBatch(batch.images.to(device), batch.normals.to(device), batch.mask.to(device))
-
-
-def _generator(seed: int, number: int) -> torch.Generator:
-    # SplitMix64's odd constants: neighbouring seeds and steps must not share random streams.
-    mixed = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
-    return torch.Generator().manual_seed((mixed ^ (mixed >> 31)) & (2**63 - 1))

@@ -1,0 +1,1 @@
+"""Training of cross-domain embeddings: teacher, student, synthesiser, one after the other."""

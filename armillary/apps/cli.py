@@ -19,7 +19,10 @@ COMMANDS = {
     "train": "train a model on a data set: rendered, photographs with poses, or BOP",
     "evaluate": "measure a trained model on held-out data: metrics.json and report.html",
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
+    "track": "an object through the frames of a film: smoothed poses, a plot over time, a strip of pictures",
     "normals": "surface normals of pictures: render rooms, train, evaluate, predict",
+    "turn": "a picture of an object, seen from other sides: a page with a slider, a GIF",
+    "relative": "the rotation between pictures of one object: score, peaks, a density, axes on both",
     "sphere": "meshes, points and voxels as functions on the sphere: arrays and a picture",
     "data": "published data sets: list, check, convert and look at them",
     "bench": "figures of papers, drawn again: gradient norms of Spherical Regression",
@@ -100,8 +103,14 @@ def _run(words: list[str]) -> None:
         from armillary.apps.evaluate import main as command
     elif name == "predict":
         from armillary.apps.predict import main as command
+    elif name == "track":
+        from armillary.apps.track import main as command
     elif name == "normals":
         from armillary.apps.normals import main as command
+    elif name == "turn":
+        from armillary.apps.embedding.turn import main as command
+    elif name == "relative":
+        from armillary.apps.embedding.relative import main as command
     elif name == "sphere":
         from armillary.apps.sphere import main as command
     elif name == "data":

@@ -1,0 +1,1 @@
+"""What the chain of teacher, student and synthesiser is for: pictures turned."""

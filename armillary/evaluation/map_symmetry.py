@@ -9,7 +9,7 @@ from armillary.distributions.calculus.symmetry_detection import symmetry_of_mome
 from armillary.evaluation.relative import PLAIN, Weighting, relative_score
 from armillary.harmonics import split_degrees
 
-ALIKE = 0.9  # how much a map resembles itself after a symmetry, at least
+ALIKE = 0.98  # how much a map resembles itself after a symmetry, at least
 
 
 def detected_group(

@@ -20,8 +20,8 @@ class SavedNetwork(nn.Module, ABC):
 
     Attributes:
         kind: Name of the class in saved models.
-        config_type: The frozen dataclass whose ``build`` makes it; with an image encoder of transformers the class takes
-            the encoder as its second argument.
+        config_type: The frozen dataclass whose ``build`` makes it; where there is an image encoder of transformers the
+            class takes it as its second argument.
         what: What it is, for messages.
         config: The one that built this network.
     """

@@ -87,7 +87,7 @@ class StudentStage(Stage):
         self.symmetries = [symmetries[shape] for shape in shown[::2].tolist()]
 
     def draw(self, count: int, generator: torch.Generator) -> Draw:
-        """Pictures, rotations and maps of shapes as they stand; rows 2 i and 2 i + 1 show one shape for the pair loss."""
+        """Pictures, rotations, maps of shapes as they stand; for the pair loss rows 2 i and 2 i + 1 show one shape."""
         if self.weights.pair:
             per_shape = len(self.views) // len(self.maps)
             shape = torch.randint(len(self.maps), (count // 2,), generator=generator).repeat_interleave(2)

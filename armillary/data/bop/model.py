@@ -34,7 +34,7 @@ def write_models(folder: Path, shapes: Sequence[Shape]) -> None:
         low, high = shape.mesh.vertices.amin(0) * MM_PER_METRE, shape.mesh.vertices.amax(0) * MM_PER_METRE
         centre, radius = shape.mesh.bounding_sphere()
         info[str(number)] = {
-            "diameter": _diameter(shape.mesh) * MM_PER_METRE,
+            "diameter": mesh_diameter(shape.mesh) * MM_PER_METRE,
             **{f"min_{axis}": low[index].item() for index, axis in enumerate("xyz")},
             **{f"size_{axis}": (high - low)[index].item() for index, axis in enumerate("xyz")},
             **shape.symmetry.to_bop(),
@@ -45,13 +45,13 @@ def write_models(folder: Path, shapes: Sequence[Shape]) -> None:
     write_json(folder / "models_info.json", info)
 
 
-def _diameter(mesh: Mesh) -> float:
+def mesh_diameter(mesh: Mesh) -> float:
     """Largest distance between two vertices (m)."""
-    points = _extreme_points(torch.unique(mesh.vertices, dim=0).double())
+    points = extreme_points(torch.unique(mesh.vertices, dim=0).double())
     return max(torch.cdist(part, points).max().item() for part in points.split(1024))
 
 
-def _extreme_points(points: Float[Tensor, "points 3"]) -> Float[Tensor, "corners 3"]:
+def extreme_points(points: Float[Tensor, "points 3"]) -> Float[Tensor, "corners 3"]:
     """Corners of the convex hull; all points of a flat mesh, which has none."""
     from scipy.spatial import ConvexHull, QhullError
 

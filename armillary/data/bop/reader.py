@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from armillary.data.bop.model import MM_PER_METRE, read_models
@@ -42,6 +43,12 @@ class _Instance:
     rotation: Float[np.ndarray, "9"]
     translation: Float[np.ndarray, "3"]
     intrinsics: Float[np.ndarray, "9"]
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Numbers of scene, image and object."""
+        scene, image = self.name.split("/")
+        return int(scene), int(image.split("_")[0]), self.object_id
 
 
 class BopReader(Reader):
@@ -69,6 +76,8 @@ class BopReader(Reader):
         self._translations = valid_translations(translations / MM_PER_METRE, names, str(split_folder))
         intrinsics = np.stack([instance.intrinsics for instance in self._instances]).reshape(-1, 3, 3)
         self._intrinsics = valid_intrinsics(intrinsics, names, str(split_folder))
+        # Scene, image and object of each sample, as BOP's result files name them.
+        self.places = torch.tensor([instance.place for instance in self._instances])
         object_ids = sorted({instance.object_id for instance in self._instances})
         self.info, self._category = read_models(split_folder, object_ids)
 

@@ -1,0 +1,219 @@
+"""``armillary track``: the frames of a film to smoothed poses, a plot over time, and a strip of pictures."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+import tyro
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from armillary.apps.film import TimedFrame, timed_frames
+from armillary.apps.machine import check_output, checked_device
+from armillary.apps.parse import parse
+from armillary.apps.plots.drawing import Drawing, drawings_png
+from armillary.apps.plots.frame_axes import FrameAxes
+from armillary.apps.plots.timeline import Timeline
+from armillary.apps.predictor import Predictor, load
+from armillary.apps.render import parse_symmetry
+from armillary.data.atomic import write_atomically
+from armillary.data.record import write_json
+from armillary.so3 import SymmetryGroup, geodesic_distance
+from armillary.tracking import ConstantVelocity, Observation, RotationFilter, Track, track
+
+DESCRIPTION = """Follow the object through the frames of a film.
+
+A filter over rotation and angular velocity takes in what the model says of each frame. DIR gets track.json (for each
+frame the smoothed rotation, the angular velocity, uncertainty, confidence, and what became of the frame), track.png
+(all of it over time beside the answers to single frames) and strip.png (frames with the object's axes).
+
+FRAMES is a folder, its pictures in order of their names (2.png before 10.png), or a CSV file with columns `file` and
+`time` (seconds; an empty file is a frame that is missing). A frame of one colour holds no object.
+
+examples:
+  armillary track frames/ --model run --fps 10 --out track
+  armillary track frames.csv --model run --symmetry D4 --out track
+"""
+
+STRIP = 12  # frames of the strip, at most
+COLUMNS = 6
+BLANK = 0.02  # of 1: a picture whose colours differ by less shows nothing
+
+
+@dataclass(frozen=True)
+class TrackCommand:
+    """Options of the filter."""
+
+    # A folder of pictures, or a CSV file of their names and times.
+    frames: tyro.conf.Positional[Path]
+
+    # A run folder of `armillary train`, or a model folder.
+    model: Path
+
+    # The folder for the results.
+    out: Path
+
+    # Frames per second of a folder's pictures.
+    fps: float = 10.0
+
+    # Symmetry of the object, as C2, D4, Cinf, O; by default what the model's data set said of its category.
+    symmetry: str | None = None
+
+    # How much the angular velocity wanders, in degrees/s per square root of a second.
+    acceleration: float = 6.0
+
+    # Category of the object, for a model that wants to be told.
+    category: str | None = None
+
+    # Where to compute: cpu, cuda, cuda:1, ...
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Seen(NamedTuple):
+    """What a model says of a frame.
+
+    Attributes:
+        observation: for the filter.
+        rotation: the answer to this frame alone; NaN without one.
+        image: what the model saw, the object in its middle; None for a missing frame.
+    """
+
+    observation: Observation
+    rotation: Float[Tensor, "3 3"]
+    image: Float[Tensor, "3 height width"] | None
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """Whatever looks at frames: one of rotations alone, or one that measures positions as well."""
+
+    def __call__(self, frame: TimedFrame) -> Seen:
+        """Look at one frame."""
+        ...
+
+
+@dataclass(frozen=True)
+class RotationObserver:
+    """A model of rotations as an `Observer`.
+
+    Attributes:
+        predictor: the model with what it takes to feed it.
+        category: of the object, for a model that wants to be told.
+    """
+
+    predictor: Predictor
+    category: str | None = None
+
+    def __call__(self, frame: TimedFrame) -> Seen:
+        """The model's density; weight 0 where the picture is of one colour."""
+        nothing = torch.full((3, 3), math.nan)
+        if frame.file is None:
+            return Seen(Observation(frame.time, None), nothing, None)
+        sample = self.predictor.sample(frame.file, self.category)
+        spread = sample.image.flatten(1).amax(1) - sample.image.flatten(1).amin(1)
+        if float(spread.max()) < BLANK:
+            return Seen(Observation(frame.time, None, weight=0.0), nothing, sample.image)
+        prediction = self.predictor.predict([sample])[0]
+        return Seen(Observation(frame.time, prediction.density), prediction.rotation, prediction.image)
+
+
+def main(arguments: Sequence[str], started: float) -> None:
+    """Run the command."""
+    command = parse(TrackCommand, arguments, "armillary track", description=DESCRIPTION)
+    motion = ConstantVelocity(acceleration=math.radians(command.acceleration))
+    frames = timed_frames(command.frames, command.fps)
+    check_output(command.out)
+    group = parse_symmetry(command.symmetry) if command.symmetry else None
+    predictor = load(command.model, checked_device(command.device))
+    follow = RotationFilter(motion, group or _known_symmetry(predictor, command.category))
+    strip = {round(index) for index in torch.linspace(0, len(frames) - 1, min(STRIP, len(frames))).tolist()}
+    answers: list[Float[Tensor, "3 3"]] = []
+    images: dict[int, Float[Tensor, "3 height width"] | None] = {}
+
+    def observations(observer: Observer) -> Iterator[Observation]:
+        for index, frame in enumerate(tqdm(frames, desc="following", unit="frame", delay=1)):
+            seen = observer(frame)
+            answers.append(seen.rotation.double())
+            if index in strip:
+                images[index] = seen.image
+            yield seen.observation
+
+    result = track(observations(RotationObserver(predictor, command.category)), follow)
+    names = [frame.file.name if frame.file else "" for frame in frames]
+    record = {"frames_from": str(command.frames), "model": str(command.model), **result.to_json(names)}
+    timeline, pictures = _timeline(result, torch.stack(answers)), _strip(result, images, names)
+    command.out.mkdir(parents=True, exist_ok=True)
+    write_atomically(command.out / "track.png", drawings_png(timeline))
+    write_atomically(command.out / "strip.png", drawings_png(pictures))
+    write_json(command.out / "track.json", record)
+    print(_summary(result, command.out))
+
+
+def _known_symmetry(predictor: Predictor, category: str | None) -> SymmetryGroup | None:
+    """What the model's data set said: of the category named, or of the only one."""
+    info = predictor.info
+    if category is None and len(info.categories) > 1:
+        return None
+    group = info.symmetries[info.categories.index(category) if category in info.categories else 0]
+    return group if group.order > 1 else None
+
+
+def _summary(result: Track, out: Path) -> str:
+    count = {event: result.event.count(event) for event in dict.fromkeys(result.event)}
+    said = ", ".join(f"{number} {event}" for event, number in count.items())
+    return f"{len(result)} frames ({said}): see {out / 'track.png'}, strip.png and track.json"
+
+
+def _timeline(result: Track, alone: Float[Tensor, "frames 3 3"]) -> list[list[Drawing]]:
+    """Angle to the first pose, turn from frame to frame, uncertainty, confidence."""
+    known = result.rotation.isfinite().all(-1).all(-1)
+    start = result.rotation[known][0] if bool(known.any()) else torch.eye(3, dtype=torch.float64)
+
+    def angle(rotation: Float[Tensor, "frames 3 3"]) -> Float[Tensor, " frames"]:
+        return geodesic_distance(start, rotation).rad2deg()
+
+    def turn(rotation: Float[Tensor, "frames 3 3"]) -> Float[Tensor, " frames"]:
+        step = geodesic_distance(rotation[:-1], rotation[1:]).rad2deg()
+        return torch.cat([torch.full((1,), math.nan, dtype=step.dtype), step])
+
+    dots, line = "single frames", "track"
+    speed = torch.linalg.vector_norm(result.rate, dim=-1).rad2deg()
+    return [
+        [Timeline(result.time, {dots: angle(alone)}, {line: angle(result.rotation)}, "° from the first pose")],
+        [Timeline(result.time, {dots: turn(alone)}, {line: turn(result.rotation)}, "° from frame to frame")],
+        [
+            Timeline(
+                result.time,
+                {},
+                {"speed, °/s": speed, "uncertainty, °": result.deviation_deg},
+                "speed and uncertainty",
+            )
+        ],
+        [
+            Timeline(
+                result.time,
+                {"support of the frame": result.support},
+                {"confidence (within 15°)": result.confidence},
+                "probability",
+                (-0.03, 1.03),
+            )
+        ],
+    ]
+
+
+def _strip(
+    result: Track, images: dict[int, Float[Tensor, "3 height width"] | None], names: Sequence[str]
+) -> list[list[Drawing]]:
+    """Frames with the axes of the smoothed pose; a missing one is grey."""
+    drawings: list[Drawing] = []
+    for index, image in images.items():
+        shown = torch.full((3, 32, 32), 0.85) if image is None else image
+        caption = (
+            f"{result.time[index]:.1f} s {names[index]}\n{result.event[index]}, ±{result.deviation_deg[index]:.0f}°"
+        )
+        drawings.append(FrameAxes(shown, result.rotation[index], caption=caption))
+    return [drawings[start : start + COLUMNS] for start in range(0, len(drawings), COLUMNS)]

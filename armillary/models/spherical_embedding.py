@@ -12,18 +12,17 @@ Encoder, fewer channels where its map is large, linear to the latent vector, eac
 Reference: Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019), https://arxiv.org/abs/1812.02716
 """
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from armillary.harmonics import S2Transform, s2_size
-from armillary.models.model import check_images, read_config
-from armillary.models.storage import load_weights, read_record, write_folder
-from armillary.nn.backbone import TransformersEncoder, make_encoder
+from armillary.models.model import check_images
+from armillary.models.saved import SavedNetwork
+from armillary.nn.backbone import make_encoder
 from armillary.nn.encoder import Encoder
 from armillary.nn.pooling import Pooling, check_pooling, pool, pooled_size
 from armillary.nn.sphere_decoder import SphereDecoder, check_side
@@ -92,7 +91,7 @@ class SphericalEmbeddingConfig:
         return SphericalEmbedding(self)
 
 
-class SphericalEmbedding(nn.Module):
+class SphericalEmbedding(SavedNetwork):
     """Pictures to functions on the sphere, given by coefficients.
 
     Args:
@@ -104,6 +103,10 @@ class SphericalEmbedding(nn.Module):
         >>> model(torch.rand(2, 3, 48, 48)).shape
         torch.Size([2, 5, 64])
     """
+
+    kind = KIND
+    config_type = SphericalEmbeddingConfig
+    what = "a spherical embedding"
 
     def __init__(self, config: SphericalEmbeddingConfig, encoder: Encoder | None = None) -> None:
         super().__init__()
@@ -134,36 +137,6 @@ class SphericalEmbedding(nn.Module):
     def map(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rings azimuths"]:
         """Values on the grid (axes polar angle, azimuth) of the functions whose coefficients `forward` gives."""
         return self.transform.synthesis(self(images))
-
-    def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
-        """Write ``config.json`` and ``model.safetensors``, each complete or not at all.
-
-        Args:
-            folder: Made when missing.
-            metadata: Further JSON values to keep, such as the teacher's folder (`read_metadata`).
-        """
-        encoder = self.encoder
-        record = {
-            "kind": KIND,
-            "config": asdict(self.config),
-            "encoder_architecture": encoder.architecture if isinstance(encoder, TransformersEncoder) else None,
-            "metadata": metadata or {},
-        }
-        write_folder(Path(folder), record, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "SphericalEmbedding":
-        """The model saved in a folder, in eval mode on the CPU; ValueError when it is of another kind."""
-        record = read_record(Path(folder))
-        if record.get("kind") != KIND:
-            raise ValueError(
-                f"{folder}: expected a spherical embedding, got {record.get('kind')!r}; name the folder of a "
-                f"{cls.__name__}"
-            )
-        config = read_config(SphericalEmbeddingConfig, record.get("config", {}))
-        model = cls(config, make_encoder(config.encoder, record.get("encoder_architecture")))
-        load_weights(model, Path(folder))
-        return model.eval()
 
 
 def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Sequential:

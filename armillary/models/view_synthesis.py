@@ -7,6 +7,10 @@ Two encoders make the vector. "spectral", the default, is one linear layer. "gri
 equiangular grid by convolutions, here with exact poles; it costs a seventh more and learns late: after 370 steps of 32
 views of the zoo it drew how large objects are (17.7 dB on unseen views), the other after 230 how they lie (19.1 dB).
 
+Coefficients of a teacher of shapes know no colours, so that all objects come out in the mean of what has their shape.
+With ``palette`` the colours of the input picture, a histogram that hardly changes as the object turns, are given too:
+right silhouettes in the mean colour of all objects reach 21.4 dB, in that of another view of the same object 23.0 dB.
+
 Reference: Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019), https://arxiv.org/abs/1812.02716
 """
 
@@ -21,6 +25,7 @@ from torch import Tensor, nn
 from armillary.harmonics import S2Transform, s2_size
 from armillary.models.model import read_config
 from armillary.models.storage import load_weights, read_record, write_folder
+from armillary.nn.colour_histogram import colour_histogram, histogram_size
 from armillary.nn.sphere_padding import pad_sphere
 
 KIND = "view_synthesis"
@@ -51,6 +56,8 @@ class ViewSynthesisConfig:
     encoder_widths: tuple[int, ...] = (64, 128)
     # Channels of the decoder's maps, each twice as large as the one before; the picture is twice as large as the last.
     widths: tuple[int, ...] = (128, 96, 48, 32)
+    # Levels of red, green and blue in the histogram of the input picture's colours; 0: none is given, as published.
+    palette: int = 0
 
     def __post_init__(self) -> None:
         if self.encoder not in get_args(SynthesisEncoder):
@@ -60,6 +67,8 @@ class ViewSynthesisConfig:
         counts = (self.channels, self.latent, *self.encoder_widths, *self.widths)
         if min(counts) < 1 or not self.widths or self.lmax < 0:
             raise ValueError(f"expected channels, latent and widths of at least 1, got {counts}; correct them")
+        if self.palette < 0 or self.palette == 1:
+            raise ValueError(f"expected a palette of 0 or at least 2 levels, got {self.palette}; use 0 or 4")
         step = 2 ** len(self.widths)
         if self.image_size < step or self.image_size % step:
             raise ValueError(
@@ -140,6 +149,9 @@ class ViewSynthesiser(nn.Module):
         else:
             numbers = config.channels * s2_size(config.lmax)
             self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(numbers, config.latent, bias=False))
+        self.colouring = None
+        if config.palette:
+            self.colouring = nn.Linear(histogram_size(config.palette), config.latent, bias=False)
         side, widths = config.first_size, config.widths
         self.first = nn.Sequential(
             nn.BatchNorm1d(config.latent),
@@ -155,15 +167,34 @@ class ViewSynthesiser(nn.Module):
         # Four pixels of three colours at each place of the last map.
         self.last = nn.Sequential(nn.Conv2d(widths[-1], 12, 3, padding=1), nn.PixelShuffle(2))
 
-    def forward(self, coeffs: Float[Tensor, "batch channels coeffs"]) -> Float[Tensor, "batch 3 height width"]:
-        """Pictures with values in (0, 1), in the precision of the coefficients."""
+    def colours(self, pictures: Float[Tensor, "batch 3 rows columns"]) -> Float[Tensor, "batch colours"] | None:
+        """Of input pictures, for `forward`; None where the configuration has no palette."""
+        return colour_histogram(pictures, self.config.palette) if self.config.palette else None
+
+    def forward(
+        self, coeffs: Float[Tensor, "batch channels coeffs"], colours: Float[Tensor, "batch colours"] | None = None
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Pictures with values in (0, 1), in the precision of the coefficients.
+
+        Args:
+            coeffs: Embeddings, turned.
+            colours: Of the pictures they were made from, or of other views of the same objects (`colours`).
+        """
         expected = (self.config.channels, s2_size(self.config.lmax))
         if tuple(coeffs.shape[1:]) != expected:
             raise ValueError(
                 f"expected coefficients (batch, {expected[0]}, {expected[1]}), got {tuple(coeffs.shape)}; give the "
                 "embedding that the model was trained with"
             )
-        logits = self.last(self.steps(self.first(self.encoder(coeffs))))
+        if (colours is None) != (self.colouring is None):
+            raise ValueError(
+                f"expected {'no ' if colours is not None else ''}colours with palette {self.config.palette}, got "
+                f"{'none' if colours is None else 'some'}; pass what model.colours(pictures) returns"
+            )
+        latent = self.encoder(coeffs)
+        if colours is not None and self.colouring is not None:
+            latent = latent + self.colouring(colours)
+        logits = self.last(self.steps(self.first(latent)))
         # Half precision holds fewer than 256 shades.
         return logits.to(coeffs.dtype).sigmoid()
 

@@ -95,6 +95,22 @@ def test_gradients_reach_the_coefficients():
     assert coeffs.grad is not None and (coeffs.grad.abs().amax((1, 2)) > 0).all()
 
 
+def test_a_palette_colours_what_the_coefficients_draw(tmp_path):
+    config = ViewSynthesisConfig(**TINY, palette=3)
+    model, coeffs = config.build().eval(), coefficients(config)
+    model.save_pretrained(tmp_path)
+    red, blue = (torch.eye(3)[colour][None, :, None, None].expand(3, 3, 16, 16) for colour in (0, 2))
+    drawn = [model(coeffs, model.colours(picture)) for picture in (red, blue, red.rot90(1, (2, 3)))]
+    assert torch.equal(drawn[0], drawn[2]) and not torch.allclose(drawn[0], drawn[1], atol=1e-3)
+    assert torch.equal(ViewSynthesiser.from_pretrained(tmp_path)(coeffs, model.colours(red)), drawn[0])
+    with pytest.raises(ValueError, match="expected colours with palette 3, got none"):
+        model(coeffs)
+    plain = CONFIGS["spectral"].build()
+    assert plain.colours(red) is None
+    with pytest.raises(ValueError, match="expected no colours with palette 0, got some"):
+        plain(coeffs, model.colours(red))
+
+
 def test_other_models_and_coefficients_are_refused(tmp_path):
     from armillary.models.normal_regression import NormalRegressionConfig
 
@@ -116,6 +132,7 @@ def test_other_models_and_coefficients_are_refused(tmp_path):
         ({"image_size": 2}, "use 4"),
         ({"lmax": 2, "encoder_widths": (4, 4), "encoder": "grid"}, "rings that can be halved 2 times, got 6"),
         ({"widths": ()}, "widths of at least 1"),
+        ({"palette": 1}, "expected a palette of 0 or at least 2 levels, got 1"),
         ({"latent": 0}, "latent and widths of at least 1"),
     ],
 )

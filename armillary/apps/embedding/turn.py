@@ -64,7 +64,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     check_output(command.out)
     turntable = load_turntable(command.model, checked_device(command.device))
     picture = model_picture(command.image, turntable.student.config.image_size, command.whole)
-    frames = turntable.views(turntable.embed(picture[None])[0], turns(command.axis, command.frames))
+    frames = turntable.views(picture, turns(command.axis, command.frames))
     names = [f"{360 * index / command.frames:.3g}°" for index in range(command.frames)]
     likeness = _likeness(frames[0], picture)
     sheet = sheet_png(picture, frames, names)

@@ -49,14 +49,16 @@ class Turntable:
             return self.student(pictures.to(self.device))
 
     def views(
-        self, coeffs: Float[Tensor, "channels coeffs"], rotations: Float[Tensor, "views 3 3"]
+        self, picture: Float[Tensor, "3 size size"], rotations: Float[Tensor, "views 3 3"]
     ) -> Float[Tensor, "views 3 height width"]:
-        """Pictures of one embedding, turned in the camera frame."""
+        """What a picture shows, turned in the camera frame."""
+        given = picture[None].to(self.device)
+        coeffs, colours = self.embed(given)[0], self.synthesiser.colours(given)
+        parts = []
         with torch.no_grad():
-            parts = [
-                self.synthesiser(rotate_s2(coeffs, part[:, None]))
-                for part in rotations.to(coeffs.device).split(AT_ONCE)
-            ]
+            for part in rotations.to(self.device).split(AT_ONCE):
+                repeated = None if colours is None else colours.expand(len(part), -1)
+                parts.append(self.synthesiser(rotate_s2(coeffs, part[:, None]), repeated))
         return torch.cat(parts).cpu()
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,13 +74,15 @@ def test_the_page_is_one_file_with_a_slider_over_all_frames(photo, chain, tmp_pa
     assert page.count("data:image/png;base64,") == 7
 
 
-def test_frames_are_the_decoded_turned_embedding(chain):
+@pytest.mark.parametrize("palette", [0, 3])
+def test_frames_are_the_decoded_turned_embedding(chain, palette):
+    replace(SYNTHESISER, palette=palette).build().save_pretrained(chain / "synthesiser" / "model")
     table = load_turntable(chain, torch.device("cpu"))
-    coeffs = table.embed(model_picture(cup(), 32)[None])[0]
-    rotations = turns("vertical", 70)
-    views = table.views(coeffs, rotations)
+    picture, rotations = model_picture(cup(), 32), turns("vertical", 70)
+    views = table.views(picture, rotations)
     with torch.no_grad():
-        expected = table.synthesiser(rotate_s2(coeffs, rotations[[69], None]))
+        turned = rotate_s2(table.embed(picture[None]), rotations[[69], None])
+        expected = table.synthesiser(turned, table.synthesiser.colours(picture[None]))
     assert views.shape == (70, 3, 32, 32)
     # Sums in another order.
     assert (views[69] - expected[0]).abs().max() < 1e-5

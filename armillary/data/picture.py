@@ -15,8 +15,18 @@ def read_picture(
     path: Path,
 ) -> tuple[Float[Tensor, "3 height width"], Bool[Tensor, "height width"] | None]:
     """Colours in [0, 1] of a picture file, and where it is opaque if it has an alpha channel (black elsewhere)."""
+    return decode_picture(_content(path), str(path))
+
+
+def read_grey(path: Path) -> Float[Tensor, "1 height width"]:
+    """Brightness in [0, 1] of a picture file, without the detour over colours."""
+    array, _ = _decoded(_content(path), str(path), "L", "L")
+    return torch.from_numpy(array)[None].float().div_(255)
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path}: expected a picture, got no such file; restore it or drop its entry"
@@ -25,29 +35,33 @@ def read_picture(
         raise ValueError(
             f"{path}: expected a readable picture, got '{error.strerror}'; replace it or drop its entry"
         ) from error
-    return decode_picture(content, str(path))
 
 
 def decode_picture(
     content: bytes, source: str
 ) -> tuple[Float[Tensor, "3 height width"], Bool[Tensor, "height width"] | None]:
     """As `read_picture`, of a file's content; the source is for messages."""
+    array, transparent = _decoded(content, source, "RGB", "RGBA")
+    pixels = torch.from_numpy(array).permute(2, 0, 1).float() / 255
+    if not transparent:
+        return pixels, None
+    return pixels[:3] * pixels[3:], pixels[3] > 0.5
+
+
+def _decoded(content: bytes, source: str, mode: str, transparent_mode: str) -> tuple[np.ndarray, bool]:
+    """Bytes of a picture in one of two modes, and whether it has an alpha channel."""
     import PIL.Image
 
     try:
         with PIL.Image.open(io.BytesIO(content)) as file:
             transparent = "A" in file.getbands()
-            array = np.array(file.convert("RGBA" if transparent else "RGB"))
+            return np.array(file.convert(transparent_mode if transparent else mode)), transparent
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         # Pillow names the stream, which says nothing.
         reason = " ".join(str(error).split(" <")[0].split())[:100] or type(error).__name__
         raise ValueError(
             f"{source}: expected a readable picture, got '{reason}'; replace it or drop its entry"
         ) from error
-    pixels = torch.from_numpy(array).permute(2, 0, 1).float() / 255
-    if not transparent:
-        return pixels, None
-    return pixels[:3] * pixels[3:], pixels[3] > 0.5
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> Bool[Tensor, "height width"]:

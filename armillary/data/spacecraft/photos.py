@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from armillary.data.camera import project
-from armillary.data.picture import picture_files, read_picture
+from armillary.data.picture import picture_files, read_grey
 from armillary.data.published import Faults, OnFault
 from armillary.data.sample import DatasetInfo, Reader, Sample
 from armillary.data.shapes import load_mesh
@@ -121,7 +121,7 @@ class SpacecraftPhotos(Reader):
 
     def __getitem__(self, index: int) -> Sample:
         file = self._files[index]
-        grey = read_picture(self._pictures / file)[0].mean(0, keepdim=True)
+        grey = read_grey(self._pictures / file)
         camera = self._camera.resized(grey.shape[2], grey.shape[1])
         mask = self._mask(file, grey) if self._masks else None
         if self._straight:
@@ -145,7 +145,7 @@ class SpacecraftPhotos(Reader):
 
     def _mask(self, file: str, picture: Float[Tensor, "1 height width"]) -> Float[Tensor, "1 height width"]:
         path = self._masks[Path(file).stem]
-        mask = read_picture(path)[0].mean(0, keepdim=True)
+        mask = read_grey(path)
         if mask.shape != picture.shape:
             raise ValueError(
                 f"{path}: expected a mask of {picture.shape[2]} x {picture.shape[1]} pixels as its picture, got "

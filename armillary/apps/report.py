@@ -69,22 +69,60 @@ def write_report(
         details: further facts, name to value.
     """
     body = [
-        f"<h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>",
         _tiles(metrics),
         "<h2>Figures</h2>",
         _table(metrics),
         f"<p class='note'>{MEASURES}</p>",
         _error_tables(metrics),
-        *(_picture(picture) for picture in pictures),
+        *(picture_section(picture) for picture in pictures),
         f"<h2>How to reproduce</h2><pre>{html.escape(reproduce)}</pre>",
         _details(details),
     ]
-    page = (
+    write_atomically(path, page(title, lead, body).encode("utf-8"))
+
+
+def page(title: str, lead: str, body: Sequence[str], style: str = "") -> str:
+    """A page of HTML that needs no other file.
+
+    Args:
+        title: its heading.
+        lead: one sentence below it.
+        body: sections of HTML.
+        style: CSS beside that of all pages.
+
+    Example:
+        >>> page("Mugs", "Two of them.", ["<p>here</p>"]).startswith("<!DOCTYPE html>")
+        True
+    """
+    return (
         f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
-        f"<meta name='viewport' content='width=device-width'><style>{STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
+        f"<meta name='viewport' content='width=device-width'><style>{STYLE}{style}</style></head>"
+        f"<body><h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>{''.join(body)}</body></html>\n"
     )
-    write_atomically(path, page.encode("utf-8"))
+
+
+def table_section(title: str, markdown: str) -> str:
+    """A heading and a table written in markdown, bold cells kept.
+
+    Example:
+        >>> table_section("Errors", "| name | error |\\n|---|---:|\\n| mug | **2** |").count("<tr>")
+        2
+    """
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in markdown.splitlines()]
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{_bold(cell)}</td>" for cell in row) + "</tr>" for row in rows[2:])
+    table = f"<div class='scroll'><table><tr>{head}</tr>{body}</table></div>"
+    return f"<h2>{html.escape(title)}</h2>{table}"
+
+
+def _bold(cell: str) -> str:
+    parts = html.escape(cell).split("**")
+    return "".join(f"<b>{part}</b>" if place % 2 else part for place, part in enumerate(parts))
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
 MEASURES = (
@@ -136,11 +174,11 @@ def _rows(columns: Sequence[tuple[str, str, str]], rows: Sequence[tuple[str, Map
     return f"<div class='scroll'><table><tr><th></th>{head}</tr>{lines}</table></div>"
 
 
-def _picture(picture: Picture) -> str:
-    data = base64.b64encode(picture.png).decode("ascii")
+def picture_section(picture: Picture) -> str:
+    """A heading and a picture."""
     note = f"<p class='note'>{picture.note}</p>" if picture.note else ""
     title = html.escape(picture.title)
-    return f"<h2>{title}</h2>{note}<img alt='{title}' src='data:image/png;base64,{data}'>"
+    return f"<h2>{title}</h2>{note}<img alt='{title}' src='{data_uri(picture.png)}'>"
 
 
 def _details(details: Mapping[str, str]) -> str:

@@ -102,9 +102,9 @@ def _picture(
 
     rows: list[list[Drawing]] = []
     for file, picture, relation in zip(files[1:], pictures[1:], relations, strict=True):
-        lines = ["peaks: angle, probability, score"]
+        lines = ["peaks:  turn  prob.  score"]
         for peak in relation.peaks(min(peaks, 6)):
-            lines.append(f"{peak['angle_deg']:6.1f}°   {peak['probability']:4.0%}   {peak['score']:.2f}")
+            lines.append(f"{peak['angle_deg']:11.1f}°  {peak['probability']:4.0%}   {peak['score']:.2f}")
         said = f"{relation.confidence:.0%} within 15°"
         rows.append(
             [

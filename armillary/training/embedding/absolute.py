@@ -1,4 +1,4 @@
-"""A rival of the student: a density of the rotation of each picture, trained with poses; two of them make a relative one."""
+"""A rival of the student: a density of the rotation of each picture, trained with poses; two make a relative one."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Everything a chain of trainings depends on."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from armillary.data.rendering.lighting import BackgroundKind
@@ -94,3 +95,24 @@ class EmbeddingTrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Plain values that `json.dump` takes."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "EmbeddingTrainConfig":
+        """The inverse of `to_json`, lists made tuples again.
+
+        Example:
+            >>> config = EmbeddingTrainConfig()
+            >>> EmbeddingTrainConfig.from_json(config.to_json()) == config
+            True
+        """
+        default = cls()
+        values = {
+            part.name: type(getattr(default, part.name))(**_tuples(record[part.name]))
+            for part in fields(cls)
+            if part.name in record and part.name != "turns"
+        }
+        return cls(**values, turns=record.get("turns", "so3"))
+
+
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}

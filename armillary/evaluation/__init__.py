@@ -6,6 +6,8 @@ from .evaluate import errors as errors
 from .evaluate import legacy_figures as legacy_figures
 from .evaluate import mean_of as mean_of
 from .evaluate import summarise as summarise
+from .few_shot import shape_figures as shape_figures
+from .few_shot import shape_table as shape_table
 from .map_symmetry import detected_group as detected_group
 from .metrics import accuracy_at as accuracy_at
 from .metrics import covered as covered

@@ -12,21 +12,18 @@ Reference: On the Continuity of Rotation Representations in Neural Networks (Zho
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from armillary.models.model import check_images, read_config
-from armillary.models.storage import load_weights, read_record, write_folder
-from armillary.nn import Encoder, TransformersEncoder, make_encoder
+from armillary.models.model import check_images
+from armillary.models.saved import SavedNetwork
+from armillary.nn import Encoder, make_encoder
 from armillary.nn.pooling import Pooling, check_pooling, pool, pooled_size
 from armillary.so3 import SymmetryGroup, exp, geodesic_distance
-
-KIND = "siamese_regression"
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class SiameseRegressionConfig:
         return SiameseRegression(self)
 
 
-class SiameseRegression(nn.Module):
+class SiameseRegression(SavedNetwork):
     """Encoder, features of both pictures side by side, one hidden layer, six numbers, a rotation.
 
     Args:
@@ -70,6 +67,10 @@ class SiameseRegression(nn.Module):
         >>> model(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 3, 3])
     """
+
+    kind = "siamese_regression"
+    config_type = SiameseRegressionConfig
+    what = "a siamese regression"
 
     def __init__(self, config: SiameseRegressionConfig, encoder: Encoder | None = None) -> None:
         super().__init__()
@@ -121,28 +122,6 @@ class SiameseRegression(nn.Module):
         if self.config.loss == "geodesic":
             return geodesic_distance(answer, truth).mean()
         return (answer - truth).square().sum((-2, -1)).mean()
-
-    def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
-        """Write ``config.json`` and ``model.safetensors``, each complete or not at all."""
-        encoder = self.encoder
-        record = {
-            "kind": KIND,
-            "config": asdict(self.config),
-            "encoder_architecture": encoder.architecture if isinstance(encoder, TransformersEncoder) else None,
-            "metadata": metadata or {},
-        }
-        write_folder(Path(folder), record, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "SiameseRegression":
-        """The model saved in a folder, in eval mode on the CPU; ValueError when it is of another kind."""
-        record = read_record(Path(folder))
-        if record.get("kind") != KIND:
-            raise ValueError(f"{folder}: expected a model of kind {KIND}, got {record.get('kind')!r}; use its class")
-        config = read_config(SiameseRegressionConfig, record.get("config", {}))
-        model = cls(config, make_encoder(config.encoder, record.get("encoder_architecture")))
-        load_weights(model, Path(folder))
-        return model.eval()
 
 
 def gram_schmidt(numbers: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:

@@ -61,5 +61,7 @@ class TextLines(Drawing):
 
     def draw(self, axis: Axes) -> None:
         """Draw on a plain axis."""
-        axis.text(0.0, 0.5, "\n".join(self.lines), va="center", ha="left", fontsize=8.5, linespacing=1.5)
+        axis.text(
+            0.0, 0.5, "\n".join(self.lines), va="center", ha="left", fontsize=8, family="monospace", linespacing=1.6
+        )
         axis.set_axis_off()

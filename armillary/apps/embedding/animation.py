@@ -12,7 +12,7 @@ from armillary.apps.plots.tile import png, to_image
 PAPER, INK = (255, 255, 255), (25, 25, 25)
 # Side of a frame of the GIF and of the sheet, at least, pixels; time from frame to frame, milliseconds.
 GIF_SIDE, SHEET_SIDE, FRAME_MS = 256, 96, 80
-_COLUMNS, _TEXT, _GAP = 9, 11, 6
+_COLUMNS, _TEXT, _GAP = 10, 11, 6
 
 
 def gif(frames: Float[Tensor, "frames 3 height width"]) -> bytes:

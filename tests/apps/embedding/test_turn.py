@@ -131,7 +131,7 @@ def test_equal_frames_take_their_time_and_the_sheet_has_room_for_all():
     with Image.open(io.BytesIO(gif(frames))) as animation:
         assert animation.info["duration"] * animation.n_frames == 240
     with Image.open(io.BytesIO(sheet_png(frames[0], frames.repeat(4, 1, 1, 1), [str(k) for k in range(12)]))) as sheet:
-        assert sheet.size == (9 * 102 + 6, 2 * 117 + 6)
+        assert sheet.size == (10 * 102 + 6, 2 * 117 + 6)
 
 
 def test_mistakes_are_one_line_and_leave_nothing(photo, chain, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """``armillary relative``: the turn between pictures of one object.
 
-After the network one pair takes PAIR_MS ms on one core (peaks, density, normaliser; `benchmarks/relative_pair.py`).
+After the network one pair takes 4 ms for the rotation with four peaks and their scores, 30 ms with density, normaliser,
+probabilities and entropy: processor time of one core, 64 channels up to degree 7 (`benchmarks/relative_pair.py`).
 """
 
 import io

@@ -120,7 +120,13 @@ def measure(command: GradientsCommand, store: ImageStore) -> dict[SphereKind, li
     with tqdm(total=len(HEADS) * command.settings.steps, desc="training", unit="step") as bar:
         for kind in HEADS:
             config = SphericalRegressionConfig(
-                command.encoder, command.image_size, kind, antipode=command.antipode, spread=command.spread
+                encoder=command.encoder,
+                image_size=command.image_size,
+                kind=kind,
+                antipode=command.antipode,
+                spread=command.spread,
+                # As the paper's heads.
+                normalise=False,
             )
             records[kind] = []
             for record in gradient_records(config, store, command.settings):

@@ -44,6 +44,8 @@ class SphericalRegressionConfig:
     hidden: int = 512
     # Standard deviation of the head's untrained weights, 0.005 as published; none: by the width of its layers.
     spread: float | None = None
+    # Whether hidden units are normalised over their layer, without which training may kill them all; not as published.
+    normalise: bool = True
     # Number of categories the model is told about, each with a last layer of its own; 0: none.
     categories: int = 0
 
@@ -89,7 +91,8 @@ class SphericalRegression(PointModel):
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
         features = pooled_size(self.encoder, config.image_size, config.pooling)
         table = SignTable.quaternions()
-        self.head = SphereHead(features, table, config.kind, config.categories, config.hidden, spread=config.spread)
+        widths = config.categories, config.hidden, 0.0, config.spread, config.normalise
+        self.head = SphereHead(features, table, config.kind, *widths)
         self.noise = PointNoise()
 
     def quaternion(

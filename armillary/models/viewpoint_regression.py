@@ -57,6 +57,8 @@ class ViewpointRegressionConfig:
     hidden: int = 512
     # Part of it that is dropped in training.
     dropout: float = 0.0
+    # Whether hidden units are normalised over their layer, without which training may kill them all; not as published.
+    normalise: bool = True
     # Number of categories the model is told about, each with last layers of its own; 0: none.
     categories: int = 0
 
@@ -107,12 +109,8 @@ class ViewpointRegression(PointModel):
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
         features = pooled_size(self.encoder, config.image_size, config.pooling)
         table = SignTable.angles()
-        self.heads = nn.ModuleDict(
-            {
-                name: SphereHead(features, table, config.kind, config.categories, config.hidden, config.dropout)
-                for name in ANGLES
-            }
-        )
+        widths = config.categories, config.hidden, config.dropout, None, config.normalise
+        self.heads = nn.ModuleDict({name: SphereHead(features, table, config.kind, *widths) for name in ANGLES})
         self.turned = (True, False, config.turned_tilt)
         self.noise = PointNoise()
 

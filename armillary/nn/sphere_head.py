@@ -17,6 +17,11 @@ class SphereHead(nn.Module):
     The original is told the category when it is trained and when it answers, and takes that category's last layer
     (there "Maskout"); without categories there is one last layer for all.
 
+    Features of an encoder are positive and many: a step of Adam, which changes every weight by the learning rate, moves
+    a hidden unit by that rate times their sum, several times its spread. Where steps agree for long, as before there is
+    anything to learn from, all units go below 0 for all images, and no gradient brings them back. Layer normalisation
+    takes out what units have in common, so some are above 0 for each image whatever the steps.
+
     Args:
         channels: Number of features.
         table: Sign vectors of the points; says how many coordinates they have.
@@ -26,6 +31,7 @@ class SphereHead(nn.Module):
         dropout: Part of the hidden layer that is dropped in training.
         spread: Standard deviation of untrained weights, for all layers; None: by their width, so that the first outputs
             have a length near 1. Short ones, as published, have a gradient of 40 where kind is "flat".
+        normalise: Whether hidden units are normalised over their layer before they are cut at 0; not as published.
 
     Example:
         >>> head = SphereHead(16, SignTable.quaternions(), categories=3)
@@ -42,13 +48,14 @@ class SphereHead(nn.Module):
         hidden: int = 512,
         dropout: float = 0.0,
         spread: float | None = None,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self.table, self.categories = table, categories
         self.kind: SphereKind = kind
         self.outputs = table.coordinates + (table.classes if kind == "exp" else 0)
-        layers = [nn.Linear(channels, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
-        self.hidden = nn.Sequential(*layers)
+        layers = [nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
+        self.hidden = nn.Sequential(*(layer for layer in layers if normalise or not isinstance(layer, nn.LayerNorm)))
         self.last = nn.Linear(hidden or channels, max(categories, 1) * self.outputs)
         for layer in (*layers[:1], self.last):
             assert isinstance(layer, nn.Linear)

@@ -71,7 +71,7 @@ def test_the_loss_has_no_jump_at_half_turns(kind):
 def test_the_density_is_the_answers_by_the_probabilities_of_their_signs():
     torch.manual_seed(0)
     model = SphericalRegressionConfig(**SMALL).build().eval()
-    torch.nn.init.normal_(model.head.last.weight, std=1.0)
+    torch.nn.init.normal_(model.head.last.weight, std=0.2)
     model.noise.sigma.fill_(0.02)
     model.noise.outlier.fill_(0.0)
     images, _ = batch()
@@ -152,7 +152,7 @@ def test_impossible_configurations_are_refused(values):
 def test_sign_errors_part_the_error_into_signs_and_magnitudes(kind):
     torch.manual_seed(0)
     model = SphericalRegressionConfig(**SMALL, kind=kind).build().eval()
-    torch.nn.init.normal_(model.head.last.weight)
+    torch.nn.init.normal_(model.head.last.weight, std=0.2)
     images, _ = batch(16)
     with torch.no_grad():
         answers = quat_wxyz_to_matrix(model.quaternion(images).point())

@@ -126,6 +126,19 @@ def test_a_head_without_categories_or_hidden_layer():
     assert sum(p.numel() for p in head.parameters()) == 17 * 6
 
 
+def test_no_step_however_large_kills_the_hidden_layer():
+    """A step of Adam moves all weights the same way; on many positive features every unit goes below 0 at once."""
+    for normalise in (True, False):
+        torch.manual_seed(0)
+        head, features = SphereHead(4096, QUATERNIONS, normalise=normalise), torch.rand(8, 4096)
+        with torch.no_grad():
+            head.hidden[0].weight -= 2e-3
+        active = head.hidden(features) > 0
+        # Normalised rows have mean 0 and spread 1: of 512 units some hundred are above 0 for each of them.
+        assert bool((active.sum(1) > 100).all()) == normalise
+        assert bool(active.any()) == normalise
+
+
 def test_missing_and_unknown_categories_are_named():
     head = SphereHead(16, QUATERNIONS, categories=3)
     with pytest.raises(ValueError, match="expected the category of each row .*, got None"):

@@ -38,7 +38,7 @@ _OURS = TrainConfig(
 )
 # regQuatNet.py and the training script beside it: 150 epochs with steps down after 50 and 100.
 PUBLISHED_TRAINING = TrainConfig(
-    model=replace(_MODEL, antipode=0.0, hidden=996, spread=PUBLISHED_SPREAD),
+    model=replace(_MODEL, antipode=0.0, hidden=996, spread=PUBLISHED_SPREAD, normalise=False),
     augmentation=STILL,
     epochs=150.0,
     batch_size=40,

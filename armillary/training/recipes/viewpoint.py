@@ -40,7 +40,9 @@ _OURS = TrainConfig(
     precision="bf16-mixed",
 )
 # trainval_workdir.py: 80,000 steps with synthetic pictures, the rate down at each third; two GPUs of 64.
-_PUBLISHED = replace(PUBLISHED_TRAINING, model=_MODEL, epochs=None, steps=80_000, batch_size=128)
+_PUBLISHED = replace(
+    PUBLISHED_TRAINING, model=replace(_MODEL, normalise=False), epochs=None, steps=80_000, batch_size=128
+)
 
 VIEWPOINT: dict[str, tuple[Recipe, TrainConfig]] = {
     "pascal3d-viewpoint": (

@@ -70,6 +70,9 @@ class Command:
     # The encoder of all heads.
     encoder: str = "small-fine"
 
+    # A saved model whose encoder's weights all heads begin with: the same for each. None: they begin afresh.
+    encoder_of: str = ""
+
     # Steps of 64 views.
     steps: int = 1200
 
@@ -161,6 +164,7 @@ def rungs(command: Command, seed: int, categories: int) -> Mapping[str, Rung]:
         model=exponential,
         augmentation=STILL,
         steps=command.steps,
+        encoder_of=command.encoder_of,
         seed=seed,
         loss="spherical",
         log_every=100,

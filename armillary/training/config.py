@@ -98,6 +98,9 @@ class TrainConfig:
     # Average the weights with this decay per step (0.999, say); 0 keeps the last weights.
     ema: float = 0.0
 
+    # Begin with the weights of a saved model's encoder: its folder, RUN/model. The rest begins afresh.
+    encoder_of: str = ""
+
     # Seed of the weights, the order and the augmentation.
     seed: int = 0
 

@@ -1,4 +1,4 @@
-"""Fresh models to train: ours as they are built, the original Image2Sphere as it begins.
+"""Fresh models to train: ours as they are built or with a trained encoder, the original Image2Sphere as it begins.
 
 What the original computes is in `Image2SphereConfig(original=True)`; how it begins matters to its plain gradient
 descent too, since a filter that starts ten times smaller learns at another pace:
@@ -9,11 +9,12 @@ descent too, since a filter that starts ten times smaller learns at another pace
 """
 
 import math
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from armillary.models import Image2SphereConfig
+from armillary.models import Image2SphereConfig, from_pretrained
 from armillary.models.image2sphere import Image2Sphere
 from armillary.models.model import Model
 from armillary.models.original_checkpoint import e3nn_gain
@@ -22,17 +23,45 @@ from armillary.nn.activation import second_moment_gain
 from armillary.training.config import ModelConfig
 
 
-def build_model(config: ModelConfig) -> Model:
+def build_model(config: ModelConfig, encoder_of: str = "") -> Model:
     """The model of a configuration, ready to be trained; it draws from torch's global generator.
+
+    Args:
+        config: What to build.
+        encoder_of: Folder of a saved model of any kind whose encoder's weights to begin with; empty: none.
 
     Example:
         >>> from armillary.models import HarmonicRegressionConfig
         >>> build_model(HarmonicRegressionConfig(lmax=2)).config.lmax
         2
     """
-    if isinstance(config, Image2SphereConfig) and config.original:
-        return _original(config)
-    return config.build()
+    model = _original(config) if isinstance(config, Image2SphereConfig) and config.original else config.build()
+    if encoder_of:
+        copy_encoder(model, Path(encoder_of))
+    return model
+
+
+def copy_encoder(model: Model, folder: Path) -> None:
+    """Give a model the weights of a saved model's encoder: what that one has learned about pictures, whatever its head.
+
+    Example:
+        >>> import tempfile
+        >>> from armillary.models import HarmonicRegressionConfig, SphericalRegressionConfig
+        >>> saved, model = HarmonicRegressionConfig(lmax=2).build(), SphericalRegressionConfig().build()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     saved.save_pretrained(folder)
+        ...     copy_encoder(model, Path(folder))
+        >>> torch.equal(next(model.encoder.parameters()), next(saved.encoder.parameters()))
+        True
+    """
+    other = from_pretrained(folder)
+    shapes, theirs = ({key: value.shape for key, value in each.encoder.state_dict().items()} for each in (model, other))
+    if shapes != theirs:
+        raise ValueError(
+            f"{folder}: expected an encoder of the same layers, got {other.config.encoder} for {model.config.encoder}; "
+            f"set --encoder {other.config.encoder}, or name another model"
+        )
+    model.encoder.load_state_dict(other.encoder.state_dict())
 
 
 def _original(config: Image2SphereConfig) -> Image2Sphere:

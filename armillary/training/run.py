@@ -63,7 +63,7 @@ def train(
         write_log(folder, f"already trained: {folder / 'model'}")
         return folder / "model"
     torch.manual_seed(config.seed)
-    model = build_model(config.model)
+    model = build_model(config.model, config.encoder_of)
     if config.channels_last:
         # Typed as a module call: only 4-D parameters take the format.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

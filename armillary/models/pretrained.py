@@ -12,6 +12,7 @@ from armillary.models.normal_regression import KIND as SURFACE_NORMALS
 from armillary.models.spherical_embedding import KIND as SPHERICAL_EMBEDDING
 from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
 from armillary.models.storage import read_record
+from armillary.models.view_synthesis import KIND as VIEW_SYNTHESIS
 from armillary.models.viewpoint_regression import ViewpointRegression, ViewpointRegressionConfig
 
 # Every model's configuration.
@@ -25,6 +26,7 @@ KINDS: dict[str, type[Model]] = {
 OTHERS = {
     SURFACE_NORMALS: "surface normals; use `armillary normals`",
     SPHERICAL_EMBEDDING: "functions on the sphere; use `armillary relative`",
+    VIEW_SYNTHESIS: "pictures; use `armillary turn`",
 }
 
 

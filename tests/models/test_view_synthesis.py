@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from armillary.harmonics import rotate_s2
+from armillary.models import from_pretrained
 from armillary.models.view_synthesis import GridEncoder, ViewSynthesisConfig, ViewSynthesiser
 from armillary.so3 import rotation_z
 from armillary.training.picture_loss import picture_loss
@@ -117,6 +118,9 @@ def test_other_models_and_coefficients_are_refused(tmp_path):
     NormalRegressionConfig(height=32, width=32, channels=8).build().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="got 'normal_regression'; name a synthesiser's folder"):
         ViewSynthesiser.from_pretrained(tmp_path)
+    CONFIGS["grid"].build().save_pretrained(tmp_path / "views")
+    with pytest.raises(ValueError, match="got one of pictures; use `armillary turn` with it"):
+        from_pretrained(tmp_path / "views")
     with pytest.raises(FileNotFoundError, match="expected a saved model"):
         ViewSynthesiser.from_pretrained(tmp_path / "gone")
     with pytest.raises(ValueError, match=r"expected coefficients \(batch, 4, 16\), got \(3, 4, 9\)"):

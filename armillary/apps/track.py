@@ -183,8 +183,16 @@ def _timeline(result: Track, alone: Float[Tensor, "frames 3 3"]) -> list[list[Dr
     dots, line = "single frames", "track"
     speed = torch.linalg.vector_norm(result.rate, dim=-1).rad2deg()
     return [
-        [Timeline(result.time, {dots: angle(alone)}, {line: angle(result.rotation)}, "° from the first pose")],
-        [Timeline(result.time, {dots: turn(alone)}, {line: turn(result.rotation)}, "° from frame to frame")],
+        [
+            Timeline(
+                result.time, {dots: angle(alone)}, {line: angle(result.rotation)}, "° from the first pose", (0.0, 215.0)
+            )
+        ],
+        [
+            Timeline(
+                result.time, {dots: turn(alone)}, {line: turn(result.rotation)}, "° from frame to frame", (-4.0, 215.0)
+            )
+        ],
         [
             Timeline(
                 result.time,
@@ -199,7 +207,7 @@ def _timeline(result: Track, alone: Float[Tensor, "frames 3 3"]) -> list[list[Dr
                 {"support of the frame": result.support},
                 {"confidence (within 15°)": result.confidence},
                 "probability",
-                (-0.03, 1.03),
+                (-0.03, 1.28),
             )
         ],
     ]

@@ -81,4 +81,4 @@ def distinct(
 
 def _highest(fit: Float[Tensor, "k peaks"]) -> Float[Tensor, "k 1"]:
     """Of each row; -inf where there is none."""
-    return torch.cat([fit, torch.full_like(fit[:, :1], -torch.inf)], -1).amax(-1, keepdim=True)
+    return torch.cat([fit, fit.new_full((len(fit), 1), -torch.inf)], -1).amax(-1, keepdim=True)

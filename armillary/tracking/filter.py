@@ -1,5 +1,6 @@
 """The recursive Bayesian filter over rotation and angular velocity, which follows one branch of a symmetric object."""
 
+import math
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -19,6 +20,7 @@ from armillary.tracking.update import Updated, reduced, update
 # showed.
 Event = Literal["unseen", "found", "followed", "outlier", "predicted", "switched", "found again"]
 
+EQUAL = math.radians(20.0)  # between hypotheses that the known symmetry makes one
 SEEN = 0.5  # support from which a frame counts as agreeing with a hypothesis
 
 
@@ -76,7 +78,7 @@ class RotationFilter:
         birth: float = 0.02,
         looks: float = 0.1,
         memory: float = 5.0,
-        margin: float = 3.0,
+        margin: float = 5.0,
         patience: int = 4,
         most: int = 64,
     ) -> None:
@@ -179,9 +181,14 @@ class RotationFilter:
         elsewhere = torch.where(support >= SEEN, self.belief.log_weight, -torch.inf)
         if self._missed >= self.patience and bool((elsewhere > -torch.inf).any()):
             return self._change(int(elsewhere.argmax()), support, "found again")
-        if self.belief.log_weight[best] > self.belief.log_weight[own] + self.margin:
+        if self.belief.log_weight[best] > self.belief.log_weight[own] + self.margin and not self._equal(best, own):
             return self._change(best, support, "switched")
         return "followed" if agrees else "outlier"
+
+    def _equal(self, first: int, second: int) -> bool:
+        """Whether two hypotheses are equivalents by the known symmetry: there is no reason to change then."""
+        rotation = self.belief.rotation
+        return self.group is not None and bool(self.group.distance(rotation[first], rotation[second]) < EQUAL)
 
     def _change(self, index: int, support: Float[Tensor, " k"], event: Event) -> Event:
         """Follow another branch, as the equivalent nearest to the last pose."""

@@ -62,9 +62,7 @@ class Measurement:
         with torch.no_grad():
             parts = [self.density.log_prob(part) for part in value.split(TOGETHER)]
         found = torch.cat(parts).reshape(rotation.shape[:-2]).double().cpu()
-        if bool(found.isnan().any()) or bool((found == torch.inf).any()):
-            raise ValueError("expected finite log densities, got one that is not; leave the frame out (density None)")
-        return found.clamp(min=-1e6)
+        return _checked(found).clamp(min=-1e6)
 
     def peaks(self) -> Peaks:
         """The peaks within reach of the highest; none where the density is flat."""
@@ -93,11 +91,19 @@ def _summits(density: SO3Distribution) -> Float[Tensor, "peaks 3 3"]:
 
 def _highest_nodes(height: Float[Tensor, " nodes"]) -> Float[Tensor, "peaks 3 3"]:
     """Nodes of the grid that are higher than all about them."""
+    _checked(height)
     around = _neighbours().to(height.device)
     local = (height >= height[around].amax(-1)) & (height > height.max() - DEPTH)
     local &= height.max() - height.min() > FLAT
     chosen = torch.where(local, height, -torch.inf).topk(MOST).indices
     return so3_grid(LEVEL).to(height)[chosen[local[chosen]]]
+
+
+def _checked(height: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Log densities without NaN and plus infinity."""
+    if not bool((height < torch.inf).all()):
+        raise ValueError("expected finite log densities, got one that is not; leave the frame out (density None)")
+    return height
 
 
 @constant

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from armillary.so3 import exp
 
-STEPS = 4
+STEPS = 3
 LONGEST = 0.5  # radians a step
 WIDEST = 4.0  # times the deviation before: how far a step may widen what is known of a direction
 

@@ -50,6 +50,7 @@ class Timeline(Drawing):
         axis.set_ylabel(self.label, fontsize=8)
         axis.tick_params(labelsize=7.5)
         axis.grid(True, color="0.92", linewidth=0.6)
-        axis.margins(x=0.01)
+        first, last = self.time.min().item(), self.time.max().item()
+        axis.set_xlim(first - 0.01 * (last - first) - 1e-9, last + 0.01 * (last - first) + 1e-9)
         if len(self.dots) + len(self.lines) > 1:
             axis.legend(fontsize=7.5, loc="upper right", ncols=3, framealpha=0.8)

@@ -13,6 +13,7 @@ Reference: https://bop.felk.cvut.cz/challenges/bop-challenge-2019, section 2.2; 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from tqdm import tqdm
 
 from armillary.data.rendering import Renderer
 from armillary.evaluation.pose.model import ObjectModel
@@ -71,7 +72,7 @@ def vsd(
     renderer = Renderer((height, width), "torch", rotation.device, antialias=False)
     step, limits = max(1, _AT_ONCE // (height * width)), [tau * model.diameter for tau in taus]
     found = []
-    for start in range(0, len(rotation), step):
+    for start in tqdm(range(0, len(rotation), step), desc="drawing depth", unit="batch", delay=2, leave=False):
         part = slice(start, start + step)
         camera = intrinsics[part].float().clone()
         camera[:, :2, 2] -= corner[part]

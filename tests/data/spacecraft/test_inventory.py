@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from armillary.apps.cli import main
 from armillary.data.published import CATALOGUE
 from armillary.data.spacecraft import spacecraft_inventory
@@ -39,3 +41,22 @@ def test_the_command_checks_lists_and_draws(write_spacecraft: Write, tmp_path: P
     main(["data", "sheet", str(root), "--split", "lightbox", "--out", str(tmp_path / "sheet.png")])
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     assert {"SPEED", "SPEED+"} <= {entry.name for entry in CATALOGUE}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("lightbox/test.json", '[{"filename": "img000101.jpg", "q_vbs', "test.json: expected a whole JSON list, got"),
+        ("camera.json", "{", "camera.json: expected JSON, got"),
+        ("lightbox/images/img000101.jpg", "no picture", "img000101.jpg: expected a readable picture"),
+    ],
+)
+def test_damage_ends_a_command_with_one_line(
+    write_spacecraft: Write, tmp_path: Path, capsys, file: str, content: str, message: str
+):
+    root = write_spacecraft("speedplus")
+    (root / file).write_text(content)
+    out = tmp_path / "sheet.png"
+    assert main(["data", "sheet", str(root), "--split", "lightbox", "--out", str(out)]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("armillary: error: ")]
+    assert len(lines) == 1 and message in lines[0] and not out.exists()

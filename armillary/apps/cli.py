@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 
 # When the command began: budgets in minutes count from here, imports included.
 STARTED = time.perf_counter()
@@ -16,8 +17,8 @@ STARTED = time.perf_counter()
 COMMANDS = {
     "demo": "the whole idea in ten minutes: render five solids, train, evaluate, write a report",
     "render": "make a data set (BOP format) from meshes or procedural shapes",
-    "train": "train a model on a data set: rendered, photographs with poses, or BOP",
-    "evaluate": "measure a trained model on held-out data: metrics.json and report.html",
+    "train": "train a model on a data set: rendered, photographs, BOP; or `train embedding`",
+    "evaluate": "measure a trained model on held-out data, or `evaluate embedding`: metrics.json and report.html",
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
     "track": "an object through the frames of a film: smoothed poses, a plot over time, a strip of pictures",
     "normals": "surface normals of pictures: render rooms, train, evaluate, predict",
@@ -27,6 +28,14 @@ COMMANDS = {
     "data": "published data sets: list, check, convert and look at them",
     "bench": "figures of papers, drawn again: gradient norms of Spherical Regression",
     "convert-checkpoint": "a checkpoint of the original Image2Sphere to a model folder",
+}
+
+# The file of each command, where it is not that of its name.
+MODULES = {name: name.replace("-", "_") for name in COMMANDS} | {
+    "relative": "embedding.relative",
+    "turn": "embedding.turn",
+    "train embedding": "embedding.train",
+    "evaluate embedding": "embedding.evaluate",
 }
 
 HELP = f"""usage: armillary COMMAND [OPTIONS]
@@ -83,43 +92,18 @@ def _run(words: list[str]) -> None:
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP)
         return
-    name, rest = words[0], words[1:]
-    if name in ("-V", "--version"):
+    if words[0] in ("-V", "--version"):
         from armillary import __version__
 
         print(__version__)
         return
-    if name not in COMMANDS:
+    pair = " ".join(words[:2])
+    name, rest = (pair, words[2:]) if pair in MODULES else (words[0], words[1:])
+    if name not in MODULES:
         from armillary.apps.parse import closest
 
         raise ValueError(f"unknown command {name}; {closest(name, COMMANDS)}")
-    if name == "demo":
-        from armillary.apps.demo import main as command
-    elif name == "render":
-        from armillary.apps.render import main as command
-    elif name == "train":
-        from armillary.apps.train import main as command
-    elif name == "evaluate":
-        from armillary.apps.evaluate import main as command
-    elif name == "predict":
-        from armillary.apps.predict import main as command
-    elif name == "track":
-        from armillary.apps.track import main as command
-    elif name == "normals":
-        from armillary.apps.normals import main as command
-    elif name == "turn":
-        from armillary.apps.embedding.turn import main as command
-    elif name == "relative":
-        from armillary.apps.embedding.relative import main as command
-    elif name == "sphere":
-        from armillary.apps.sphere import main as command
-    elif name == "data":
-        from armillary.apps.data import main as command
-    elif name == "bench":
-        from armillary.apps.bench import main as command
-    else:
-        from armillary.apps.convert_checkpoint import main as command
-    command(rest, STARTED)
+    import_module(f"armillary.apps.{MODULES[name]}").main(rest, STARTED)
 
 
 def _note(message: Warning | str, *place: object) -> None:

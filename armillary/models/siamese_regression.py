@@ -117,11 +117,12 @@ class SiameseRegression(SavedNetwork):
             group: Which of them each pair has; by default the first.
         """
         answer = self(*images)
-        first, second = (part.to(answer) for part in rotations)
-        truth = nearest_right(answer.detach(), first, second, groups, group)
-        if self.config.loss == "geodesic":
-            return geodesic_distance(answer, truth).mean()
-        return (answer - truth).square().sum((-2, -1)).mean()
+        with torch.autocast(answer.device.type, enabled=False):
+            first, second = (part.to(answer) for part in rotations)
+            truth = nearest_right(answer.detach(), first, second, groups, group)
+            if self.config.loss == "geodesic":
+                return geodesic_distance(answer, truth).mean()
+            return (answer - truth).square().sum((-2, -1)).mean()
 
 
 def gram_schmidt(numbers: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:

@@ -6,13 +6,21 @@ from armillary.apps.embedding.run import AT_ONCE, EmbeddingRun
 from armillary.evaluation.few_shot import WAYS, ShapeFigures, degree_descriptor, pixel_descriptor, shape_figures
 from armillary.training.embedding.student import shapes_of
 
+# More than the five examples of an episode.
+FEWEST_SHAPES = 6
+
 
 @torch.no_grad()
 def shape_findings(run: EmbeddingRun) -> list[ShapeFigures]:
-    """Figures of the embedding, of the teacher's own maps, of rivals and of raw pixels; none without two categories."""
-    if "unseen" not in run.material.parts() or len(run.material.shapes("unseen").categories) < 2:
+    """Figures of the embedding, of the teacher's own maps, of rivals and of raw pixels.
+
+    None where fewer than two categories, or fewer than six shapes of one, are kept for the end.
+    """
+    if "unseen" not in run.material.parts():
         return []
     views, shapes = run.material.views("unseen"), run.material.shapes("unseen")
+    if len(shapes.categories) < 2 or int(shapes.category.bincount().min()) < FEWEST_SHAPES:
+        return []
     images, shape = run.pictures(views), shapes_of(views)
     descriptors = {
         "student's embedding": degree_descriptor(run.embed(views)),

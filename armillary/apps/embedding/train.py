@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -13,9 +14,10 @@ from armillary.training.embedding.config import CHAIN, RIVALS, EmbeddingTrainCon
 
 DESCRIPTION = """Train a picture network to see shapes as functions on the sphere that turn with them.
 
-Shapes and pictures are made first; a spherical CNN, the teacher, learns to name turned shapes; the student learns the
+Shapes and pictures are made first. A spherical CNN, the teacher, learns to name turned shapes; the student learns the
 teacher's maps from pictures, without any pose loss; the synthesiser draws pictures from maps. At the end all is
-measured on shapes never seen, and the tables are printed. Each stage has its folder in RUN; the same command takes up whichever was interrupted.
+measured on shapes never seen, and the tables are printed. Each stage has its folder in RUN; the same command takes up
+whichever was interrupted.
 
 examples:
   armillary train embedding --out run                       shapes of the zoo, 50 minutes on two cores
@@ -49,7 +51,7 @@ class TrainCommand:
     dry_run: bool = False
 
     # Settings.
-    config: tyro.conf.OmitArgPrefixes[EmbeddingTrainConfig] = field(default_factory=EmbeddingTrainConfig)
+    config: Annotated[EmbeddingTrainConfig, tyro.conf.arg(name="")] = field(default_factory=EmbeddingTrainConfig)
 
 
 def main(arguments: Sequence[str], started: float) -> None:

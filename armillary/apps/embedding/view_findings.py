@@ -1,14 +1,13 @@
 """Novel views of a chain measured: drawn from the turned embedding, against the input itself and the nearest view."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from armillary.apps.embedding.run import AT_ONCE, EmbeddingRun
+from armillary.apps.embedding.run import EmbeddingRun
 from armillary.apps.plots.view_sheet import compared_views, view_sheet_png
 from armillary.evaluation.novel_views import NovelViewFigures, nearest_known_view, novel_view_figures
 from armillary.evaluation.relative_pairs import sample_pairs
 from armillary.harmonics import rotate_s2
+from armillary.training.embedding.synthesiser import draw_views
 
 SEED, SHOWN = 13, 8
 
@@ -20,18 +19,11 @@ def view_findings(run: EmbeddingRun, count: int) -> tuple[NovelViewFigures, byte
     relative = pairs.second_rotation @ pairs.first_rotation.mT
     inputs, truth = (run.pictures(views[index]) for index in (pairs.first, pairs.second))
     nearest = nearest_known_view(pairs.second_rotation, known.rotations, pairs.category, known.category)
-    drawn = _drawn(run, run.embed(views[pairs.first]), relative)
+    turned = rotate_s2(run.embed(views[pairs.first]), relative[:, None])
+    drawn = draw_views(run.synthesiser, turned, inputs)
     answers = {"drawn": drawn, "copy": inputs, "nearest view": run.pictures(known[nearest])}
     figures = novel_view_figures(relative, truth, answers)
     shown = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
     names = [pairs.categories[index] for index in pairs.category[shown].tolist()]
     some = {name: pictures[shown] for name, pictures in answers.items()}
     return figures, view_sheet_png(*compared_views(inputs[shown], truth[shown], some, relative[shown], names))
-
-
-@torch.no_grad()
-def _drawn(
-    run: EmbeddingRun, embeddings: Float[Tensor, "pairs channels coeffs"], relative: Float[Tensor, "pairs 3 3"]
-) -> Float[Tensor, "pairs 3 height width"]:
-    turned = rotate_s2(embeddings, relative[:, None])
-    return torch.cat([run.synthesiser(part) for part in turned.split(AT_ONCE)])

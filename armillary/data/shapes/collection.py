@@ -41,6 +41,12 @@ def folder_models(folder: str | Path, split: str, categories: Sequence[str] = ()
         split: "train" or "test".
         categories: those to read; by default all that are there.
     """
+    bar = tqdm(model_paths(folder, split, categories).items(), desc=f"reading {split}", unit="category", delay=2)
+    return [shape for name, path in bar for shape in (_mesh_models if path.is_dir() else _point_models)(name, path)]
+
+
+def model_paths(folder: str | Path, split: str, categories: Sequence[str] = ()) -> dict[str, Path]:
+    """The folder of meshes or the archive of points of each category; ValueError where there are none."""
     folder = Path(folder)
     points = {path.name.removesuffix(f"_{split}.npz"): path for path in sorted(folder.glob(f"*_{split}.npz"))}
     meshes = {path.parent.name: path for path in sorted(folder.glob(f"*/{split}")) if path.is_dir()}
@@ -51,10 +57,7 @@ def folder_models(folder: str | Path, split: str, categories: Sequence[str] = ()
     missing = [name for name in categories if name not in found]
     if missing:
         raise ValueError(f"{folder}: expected categories among {', '.join(found)}, got {missing[0]}; correct its name")
-    chosen = {name: path for name, path in found.items() if not categories or name in categories}
-    bar = tqdm(chosen.items(), desc=f"reading {split}", unit="category", delay=2)
-    read = _point_models if points else _mesh_models
-    return [shape for name, path in bar for shape in read(name, path)]
+    return {name: path for name, path in found.items() if not categories or name in categories}
 
 
 def _point_models(name: str, path: Path) -> Iterator[Shape]:

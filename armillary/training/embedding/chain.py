@@ -51,8 +51,9 @@ def train_embedding(
         stop_after: stop each stage after so many steps although its budget is not used up.
     """
     check_folder(folder, config.to_json(), BUDGETS)
-    open_folder(folder, config.to_json())
     material = Material(folder / "material", config.material, config.teacher.side // 2 - 1)
+    material.check()
+    open_folder(folder, config.to_json())
     material.prepare()
     for name in stages:
         if not STAGES[name](config, folder, material, stop_after):

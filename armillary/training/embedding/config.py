@@ -50,10 +50,10 @@ class MaterialConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.members, self.test_members, self.views) < 1 or self.test_views < 2 or self.size < 16:
+        if min(self.members, self.views) < 1 or min(self.test_members, self.test_views) < 2 or self.size < 16:
             raise ValueError(
-                "expected members, test_members and views of at least 1, test_views of 2 and size of 16, got "
-                f"{self.members}, {self.test_members}, {self.views}, {self.test_views} and {self.size}; correct them"
+                "expected members and views of at least 1, test_members and test_views of 2 and size of 16, got "
+                f"{self.members}, {self.views}, {self.test_members}, {self.test_views} and {self.size}; correct them"
             )
         if self.source == "zoo":
             unknown = [name for name in self.unseen if name not in FAMILIES]
@@ -80,17 +80,17 @@ class EmbeddingTrainConfig:
     # Rotations of the teacher's training: any, or about the axis objects stand on.
     turns: Turns = "so3"
     # The student; its channels, degree and picture size follow from the others.
-    student: SphericalEmbeddingConfig = field(default_factory=SphericalEmbeddingConfig)
+    student: SphericalEmbeddingConfig = SphericalEmbeddingConfig(width=16)
     # The student's loss.
     loss: MapLoss = field(default_factory=MapLoss)
     # The synthesiser; its channels, degree and picture size follow from the others.
-    synthesiser: ViewSynthesisConfig = field(default_factory=ViewSynthesisConfig)
+    synthesiser: ViewSynthesisConfig = ViewSynthesisConfig(palette=4)
     # How the teacher is trained.
-    teacher_training: StageConfig = StageConfig(minutes=3, batch_size=16, learning_rate=3e-3, weight_decay=1e-4)
+    teacher_training: StageConfig = StageConfig(minutes=3.0, batch_size=16, learning_rate=3e-3, weight_decay=1e-4)
     # How the student and its rivals are trained.
-    student_training: StageConfig = StageConfig(minutes=25, precision="bf16-mixed")
+    student_training: StageConfig = StageConfig(minutes=25.0, learning_rate=5e-3, precision="bf16-mixed")
     # How the synthesiser is trained.
-    synthesiser_training: StageConfig = StageConfig(minutes=20, batch_size=32)
+    synthesiser_training: StageConfig = StageConfig(minutes=20.0, batch_size=32)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `json.dump` takes."""

@@ -17,7 +17,7 @@ from typing import Literal
 from armillary.data import ImageStore
 from armillary.data.rendering import rendered_store
 from armillary.data.shapes import Shape
-from armillary.data.shapes.collection import folder_models, zoo_members
+from armillary.data.shapes.collection import folder_models, model_paths, zoo_members
 from armillary.training.embedding.config import MaterialConfig
 from armillary.training.embedding.shape_set import ShapeSet
 
@@ -40,6 +40,12 @@ class Material:
     def parts(self) -> tuple[Part, ...]:
         """Without "unseen" where no category is kept."""
         return PARTS if self.config.unseen else PARTS[:2]
+
+    def check(self) -> None:
+        """ValueError where the source has no models."""
+        if self.config.source != "zoo":
+            for split in ("train", "test"):
+                model_paths(self.config.source, split, self.config.unseen)
 
     def prepare(self) -> None:
         """Make whatever is missing, each shape once."""

@@ -61,27 +61,25 @@ class SynthesiserStage(Stage):
         self.turn = held_out.rotations[pairs + 1] @ held_out.rotations[pairs].mT
 
     def draw(self, count: int, generator: torch.Generator) -> Draw:
-        """Maps as they are to be decoded, and the pictures they should give."""
+        """Maps as they are to be decoded, the pictures that give the colours, and those to be drawn."""
         place = torch.randint(len(self.views), (count,), generator=generator)
         per_shape = len(self.views) // len(self.maps)
         other = self.shape[place] * per_shape + torch.randint(per_shape, (count,), generator=generator)
-        seen = round(count * self.student_share)
+        inputs, seen = self._pictures(self.views, other), round(count * self.student_share)
         turned = rotate_s2(self.maps[self.shape[place[seen:]]], self.views.rotations[place[seen:]][:, None])
         relative = self.views.rotations[place[:seen]] @ self.views.rotations[other[:seen]].mT
-        given = self._student_maps(self._pictures(self.views, other[:seen]))
-        maps = torch.cat([rotate_s2(given, relative[:, None]), turned])
-        return Draw((maps, self._pictures(self.views, place)))
+        maps = torch.cat([rotate_s2(self._student_maps(inputs[:seen]), relative[:, None]), turned])
+        return Draw((maps, inputs, self._pictures(self.views, place)))
 
     def loss(self, draw: Draw) -> Float[Tensor, ""]:
         """Absolute error and structural similarity."""
-        maps, pictures = draw.tensors
-        return picture_loss(self.network(maps), pictures, self.ssim_weight)
+        maps, inputs, pictures = draw.tensors
+        return picture_loss(self.network(maps, self.network.colours(inputs)), pictures, self.ssim_weight)
 
     def figures(self) -> Mapping[str, float]:
         """Mean absolute error and similarity of views of held-out shapes, drawn from the student's map of another."""
-        device = next(self.network.parameters()).device
         maps = rotate_s2(self._student_maps(self.first), self.turn[:, None])
-        drawn = torch.cat([self.network(part.to(device)).cpu() for part in maps.split(AT_ONCE)])
+        drawn = draw_views(self.network, maps, self.first)
         error = (drawn - self.second).abs().mean().item()
         return {"l1": error, "ssim": ssim(drawn, self.second).mean().item()}
 
@@ -96,3 +94,15 @@ class SynthesiserStage(Stage):
     def _student_maps(self, pictures: Tensor) -> Float[Tensor, "batch channels coeffs"]:
         device = next(self.student.parameters()).device
         return torch.cat([self.student(part.to(device)).cpu() for part in pictures.split(AT_ONCE)])
+
+
+@torch.no_grad()
+def draw_views(
+    network: ViewSynthesiser,
+    maps: Float[Tensor, "views channels coeffs"],
+    inputs: Float[Tensor, "views 3 rows columns"],
+) -> Float[Tensor, "views 3 height width"]:
+    """The pictures of turned maps, in the colours of the pictures they were made from; many, on the processor."""
+    device = next(network.parameters()).device
+    parts = zip(maps.split(AT_ONCE), inputs.split(AT_ONCE), strict=True)
+    return torch.cat([network(part.to(device), network.colours(given.to(device))).cpu() for part, given in parts])

@@ -131,6 +131,7 @@ def retrieval(
         (1.0, 1.0)
     """
     unit = functional.normalize(vectors.float(), dim=-1)
+    category, shape = category.to(unit.device), shape.to(unit.device)
     precisions, hits = [], []
     for rows in torch.arange(len(unit), device=unit.device).split(TOGETHER):
         likeness = unit[rows] @ unit.mT

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from armillary.data import DatasetInfo, ImageStore
+from armillary.data.shapes import make_shape
+from armillary.data.spherical import spherical_maps
 from armillary.distributions import MatrixFisher
 from armillary.evaluation.map_symmetry import detected_group
 from armillary.evaluation.relative import (
@@ -20,7 +22,7 @@ from armillary.evaluation.relative import (
 )
 from armillary.evaluation.relative_figures import ErrorFigures, category_table, relative_figures, relative_table
 from armillary.evaluation.relative_pairs import RelativeAnswers, answer_by_correlation, sample_pairs, shape_numbers
-from armillary.harmonics import evaluate_so3, rotate_s2
+from armillary.harmonics import S2Transform, evaluate_so3, rotate_s2
 from armillary.so3 import SymmetryGroup, exp, geodesic_distance, random_rotations, rotation_x, rotation_z
 
 EVERY_WEIGHTING = [Weighting(), Weighting(False), Weighting(equal="channels"), Weighting(equal="degrees")]
@@ -295,3 +297,16 @@ def test_tables_name_methods_and_categories(generator):
 def test_unknown_weightings_are_refused():
     with pytest.raises(Exception, match="nothing"):
         Weighting(equal="everything")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("family", "order"), [("bottle", math.inf), ("chair", 1), ("spanner", 4)])
+def test_the_group_of_a_member_of_the_zoo_is_read_off_its_map(family, order):
+    shape = make_shape(family, seed=100_000)
+    maps = spherical_maps([shape.mesh], 32)
+    values = torch.stack([maps.channel("distance"), maps.channel("sine")], 1)[0]
+    coeffs = S2Transform(7, 32, 32, "equiangular").analysis(values)
+    found = detected_group(coeffs, weighting=Weighting(equal="channels")).group
+    assert found.order == shape.symmetry.order == order
+    if order > 1:
+        # The same axes, to the rays' spacing.
+        assert shape.symmetry.distance(found.elements(8), torch.eye(3, dtype=torch.float64)).max() < 0.1

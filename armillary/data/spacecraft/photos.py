@@ -69,7 +69,8 @@ class SpacecraftPhotos(Reader):
         labels: in the order of the file.
         pictures: their folder.
         camera: of pictures of its size; others are taken for stretched from it.
-        name: of the data set's part, for messages.
+        source: the file that listed them, for messages.
+        name: of the data set's part.
         domain: put before the file's name in the names of samples; may be empty.
         masks: their folder, of which pictures of the same names are taken; masks are not black where the object is.
         spacecraft: in the pictures.
@@ -84,6 +85,7 @@ class SpacecraftPhotos(Reader):
         labels: Labels,
         pictures: Path,
         camera: LensCamera,
+        source: Path,
         name: str,
         domain: str = "",
         masks: Path | None = None,
@@ -94,8 +96,8 @@ class SpacecraftPhotos(Reader):
         on_fault: OnFault = "skip",
     ) -> None:
         if not 0 < data_split <= 1:
-            raise ValueError(f"{name}: expected a data_split above 0 and up to 1, got {data_split:g}; 1 takes all")
-        self.faults = Faults(name) if faults is None else faults
+            raise ValueError(f"{source}: expected a data_split above 0 and up to 1, got {data_split:g}; 1 takes all")
+        self.faults = Faults(str(source)) if faults is None else faults
         total = len(labels) + len(self.faults)
         present = {path.name for path in pictures.iterdir()} if pictures.is_dir() else set()
         sound = sound_labels(labels, present, self.faults)
@@ -106,7 +108,7 @@ class SpacecraftPhotos(Reader):
             self.faults.settle(on_fault, total)
         if not chosen.files:
             got = f"{self.faults}" if self.faults.found else f"{total} in all"
-            raise ValueError(f"{name}: expected pictures with labels, got {got}; {_lack(self.faults)}")
+            raise ValueError(f"{source}: expected pictures with labels, got {got}; {_lack(self.faults)}")
         self._files, self._pictures, self._camera, self._straight = chosen.files, pictures, camera, straight
         self.rotations = chosen.rotations
         self.translations = torch.from_numpy(chosen.position).float()

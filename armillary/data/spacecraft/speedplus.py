@@ -49,7 +49,8 @@ def open_speedplus(
         labels,
         domain / "images",
         camera,
-        str(file),
+        file,
+        name_of(domain, part),
         domain.resolve().name,
         masks,
         find_spacecraft(domain.resolve().parent),
@@ -58,6 +59,17 @@ def open_speedplus(
         straight,
         on_fault,
     )
+
+
+def name_of(domain: Path, part: str) -> str:
+    """Of a part of a data set.
+
+    Example:
+        >>> name_of(Path("/data/speedplus/sunlamp"), "test")
+        'speedplus sunlamp test'
+    """
+    place = domain.resolve()
+    return f"{place.parent.name} {place.name} {part}"
 
 
 def find_camera(domain: Path, needed: bool = True) -> LensCamera:

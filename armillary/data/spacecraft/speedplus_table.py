@@ -19,7 +19,7 @@ from pathlib import Path
 from armillary.data.published import Faults, OnFault
 from armillary.data.spacecraft.label import read_label_table
 from armillary.data.spacecraft.photos import SpacecraftPhotos, find_spacecraft
-from armillary.data.spacecraft.speedplus import find_camera
+from armillary.data.spacecraft.speedplus import find_camera, name_of
 
 _FOLDER = re.compile(r"images_(\d+)x(\d+)_RGB")
 
@@ -37,7 +37,8 @@ def open_speedplus_table(
         labels,
         pictures,
         find_camera(domain, needed=False),
-        str(file),
+        file,
+        f"{name_of(domain, part)} {size_of(pictures)}",
         domain.resolve().name,
         None,
         find_spacecraft(domain.resolve().parent),

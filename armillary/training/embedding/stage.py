@@ -175,6 +175,7 @@ def run_stage(
     open_folder(folder, record)
     parameters = sum(parameter.numel() for parameter in stage.network.parameters())
     write_log(folder, f"{stage.name}: {'training' if state is None else 'resuming'}, {parameters:,} parameters")
+    stage.network.train()
     budget = config.budget()
     monitor = Monitor(folder, budget, config.log_every, lambda: _figures(stage), stage.name, stop_after)
     module, feed = _Module(stage, config, budget), _Feed(stage, config)

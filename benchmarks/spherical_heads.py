@@ -85,6 +85,9 @@ class Command:
     # Whether the heads are told the category, as published.
     told: bool = False
 
+    # Whether the hidden units of the spherical heads are normalised; as published they are not.
+    normalise: bool = True
+
     # Processor threads.
     threads: int = 2
 
@@ -159,7 +162,7 @@ class Quick(torch.nn.Module):
 def rungs(command: Command, seed: int, categories: int) -> Mapping[str, Rung]:
     """All rows, with one encoder, one size of picture and one number of steps."""
     common = {"encoder": command.encoder, "image_size": command.size, "categories": categories if command.told else 0}
-    exponential = SphericalRegressionConfig(**common)
+    exponential = SphericalRegressionConfig(**common, normalise=command.normalise)
     start = TrainConfig(
         model=exponential,
         augmentation=STILL,

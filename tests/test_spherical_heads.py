@@ -32,6 +32,14 @@ def test_the_rows_differ_in_the_model_alone():
     assert len({config.model for config in trained.values()}) == len(trained)
 
 
+def test_options_of_the_start_hold_for_all_rows():
+    heads = importlib.import_module("spherical_heads")
+    rows = heads.rungs(heads.Command("zoo", Path("x"), encoder_of="RUN/model", normalise=False), 0, 10).values()
+    assert {row.config.encoder_of for row in rows} == {"RUN/model"}
+    spherical = [row.config.model for row in rows if isinstance(row.config.model, SphericalRegressionConfig)]
+    assert len(spherical) == len(rows) - 1 and not any(model.normalise for model in spherical)
+
+
 def test_highest_answers_are_peaks_of_their_density():
     heads = importlib.import_module("spherical_heads")
     torch.manual_seed(0)

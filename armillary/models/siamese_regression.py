@@ -77,7 +77,8 @@ class SiameseRegression(SavedNetwork):
         self.config = config
         self.encoder = encoder if encoder is not None else make_encoder(config.encoder)
         features = pooled_size(self.encoder, config.image_size, config.pooling)
-        self.hidden = nn.Linear(2 * features, config.hidden)
+        # Normalised over the layer: early steps of Adam on thousands of positive features kill units else.
+        self.hidden = nn.Sequential(nn.Linear(2 * features, config.hidden), nn.LayerNorm(config.hidden), nn.ReLU())
         self.last = nn.Linear(config.hidden, 6)
 
     def forward(
@@ -98,8 +99,8 @@ class SiameseRegression(SavedNetwork):
     ) -> Float[Tensor, "batch 3 3"]:
         """R of the features of two pictures."""
         with torch.autocast(first.device.type, enabled=False):
-            both = torch.cat([first, second], -1).to(self.hidden.weight.dtype)
-            return gram_schmidt(self.last(self.hidden(both).relu()))
+            both = torch.cat([first, second], -1).to(self.last.weight.dtype)
+            return gram_schmidt(self.last(self.hidden(both)))
 
     def task_loss(
         self,

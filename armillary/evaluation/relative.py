@@ -141,12 +141,12 @@ def fit_temperature(
     """
     if not len(first):
         raise ValueError("expected pairs to fit a temperature to, got none; give some tens of them")
-    score = relative_score(first, second, weighting).double()
-    reached = evaluate_so3(score, truth.double()).sum().item()
+    score = relative_score(first, second, weighting)
+    reached = evaluate_so3(score.double(), truth.double()).sum().item()
 
     def slope(temperature: float) -> float:
         moments = AdaptiveGrid().integrate(temperature * score)[1]
-        return reached - (score * moments).sum().item()
+        return reached - (score.double() * moments.double()).sum().item()
 
     return _root_of_falling(slope, start=16.0, largest=HOTTEST)
 

@@ -21,8 +21,8 @@ from armillary.models.spherical_teacher import block_errors
 from armillary.so3 import random_rotations
 from armillary.training.embedding.config import TEACHER
 from armillary.training.embedding.shape_set import ShapeSet
-from armillary.training.embedding.stage import StageConfig, run_stage
 from armillary.training.embedding.teacher import TeacherStage, Turns, predicted
+from armillary.training.stage import StageConfig, run_stage
 
 # Members of each family of the zoo, and the number of the first of the test.
 MEMBERS, TEST_MEMBERS, FIRST_TEST_MEMBER = 150, 20, 100_000

@@ -28,11 +28,11 @@ from armillary.training.embedding.config import CHAIN, EmbeddingTrainConfig, Sta
 from armillary.training.embedding.material import Material
 from armillary.training.embedding.shape_set import ShapeSet
 from armillary.training.embedding.siamese import SiameseStage
-from armillary.training.embedding.stage import StageConfig, run_stage
 from armillary.training.embedding.student import StudentStage
 from armillary.training.embedding.synthesiser import SynthesiserStage
 from armillary.training.embedding.teacher import TeacherStage
 from armillary.training.run_folder import check_folder, open_folder
+from armillary.training.stage import StageConfig, run_stage
 
 Network = TypeVar("Network", bound=nn.Module)
 # Settings that the calls of one run may give anew.

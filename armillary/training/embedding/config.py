@@ -10,9 +10,9 @@ from armillary.data.shapes import FAMILIES
 from armillary.models.spherical_embedding import SphericalEmbeddingConfig
 from armillary.models.spherical_teacher import SphericalTeacherConfig
 from armillary.models.view_synthesis import ViewSynthesisConfig
-from armillary.training.embedding.stage import StageConfig
 from armillary.training.embedding.student import MapLoss
 from armillary.training.embedding.teacher import Turns
+from armillary.training.stage import StageConfig
 
 # Half the side of the published network and a block less on each scale: on the zoo no worse, and three times as fast.
 TEACHER = SphericalTeacherConfig(side=32, channels=(16, 32, 32, 64, 64, 64), halve=(2, 4), embedding=3)

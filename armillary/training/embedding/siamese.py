@@ -12,8 +12,8 @@ from torch import Tensor
 from armillary.data import ImageStore, centre_crop
 from armillary.models.siamese_regression import SiameseRegression
 from armillary.so3 import SymmetryGroup
-from armillary.training.embedding.stage import Draw, Stage
 from armillary.training.embedding.student import shapes_of
+from armillary.training.stage import Draw, Stage
 
 # Pairs of held-out views looked at in one validation.
 HELD_OUT_PAIRS = 256

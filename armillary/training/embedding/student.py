@@ -19,7 +19,7 @@ from armillary.harmonics import align_s2, rotate_s2
 from armillary.models.spherical_embedding import SphericalEmbedding
 from armillary.nn.sphere_map_loss import in_plane_loss, pair_loss, relative_map_error, spectral_loss, weighted_huber
 from armillary.so3 import SymmetryGroup
-from armillary.training.embedding.stage import Draw, Stage
+from armillary.training.stage import Draw, Stage
 
 # Views of held-out shapes looked at in one validation, two of each shape.
 HELD_OUT_VIEWS = 512

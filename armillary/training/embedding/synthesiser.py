@@ -17,9 +17,9 @@ from armillary.data.structural_similarity import ssim
 from armillary.harmonics import rotate_s2
 from armillary.models.spherical_embedding import SphericalEmbedding
 from armillary.models.view_synthesis import ViewSynthesiser
-from armillary.training.embedding.stage import Draw, Stage
 from armillary.training.embedding.student import shapes_of
 from armillary.training.picture_loss import SSIM_WEIGHT, picture_loss
+from armillary.training.stage import Draw, Stage
 
 # Pairs of views of held-out shapes looked at in one validation.
 HELD_OUT_PAIRS = 256

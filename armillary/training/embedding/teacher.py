@@ -13,7 +13,7 @@ from armillary.harmonics import rotate_s2
 from armillary.models.spherical_teacher import SphericalTeacher
 from armillary.so3 import random_rotations, rotation_z
 from armillary.training.embedding.shape_set import ShapeSet
-from armillary.training.embedding.stage import Draw, Stage
+from armillary.training.stage import Draw, Stage
 
 # Rotations of training: any, or about z, the axis objects stand on.
 Turns = Literal["so3", "z"]

@@ -17,11 +17,11 @@ from armillary.models.view_synthesis import ViewSynthesisConfig
 from armillary.so3 import random_rotations, rotation_z
 from armillary.training.embedding.shape_set import ShapeSet
 from armillary.training.embedding.siamese import SiameseStage
-from armillary.training.embedding.stage import Stage, StageConfig, run_stage
 from armillary.training.embedding.student import MapLoss, StudentStage, shapes_of
 from armillary.training.embedding.synthesiser import SynthesiserStage
 from armillary.training.embedding.teacher import TeacherStage
 from armillary.training.randomness import step_generator
+from armillary.training.stage import Stage, StageConfig, run_stage
 
 TEACHER = SphericalTeacherConfig(classes=2, side=16, channels=(4, 4), halve=(1,), embedding=1)
 MAPS = {"channels": 4, "lmax": 3, "image_size": 32}

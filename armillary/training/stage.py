@@ -1,4 +1,4 @@
-"""One stage of the chain: something drawn at random, a loss of it, a network that lowers it. What step k draws depends
+"""One stage of a training: something drawn at random, a loss of it, a network that lowers it. What step k draws depends
 on the seed and on k alone, so a resumed run continues.
 """
 

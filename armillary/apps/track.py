@@ -180,37 +180,27 @@ def _timeline(result: Track, alone: Float[Tensor, "frames 3 3"]) -> list[list[Dr
         step = geodesic_distance(rotation[:-1], rotation[1:]).rad2deg()
         return torch.cat([torch.full((1,), math.nan, dtype=step.dtype), step])
 
-    dots, line = "single frames", "track"
+    dots, line, dark = "single frames", "track", _unseen(result)
     speed = torch.linalg.vector_norm(result.rate, dim=-1).rad2deg()
-    return [
-        [
-            Timeline(
-                result.time, {dots: angle(alone)}, {line: angle(result.rotation)}, "° from the first pose", (0.0, 215.0)
-            )
-        ],
-        [
-            Timeline(
-                result.time, {dots: turn(alone)}, {line: turn(result.rotation)}, "° from frame to frame", (-4.0, 215.0)
-            )
-        ],
-        [
-            Timeline(
-                result.time,
-                {},
-                {"speed, °/s": speed, "uncertainty, °": result.deviation_deg},
-                "speed and uncertainty",
-            )
-        ],
-        [
-            Timeline(
-                result.time,
-                {"support of the frame": result.support},
-                {"confidence (within 15°)": result.confidence},
-                "probability",
-                (-0.03, 1.28),
-            )
-        ],
+    both = {"speed, °/s": speed, "uncertainty, °": result.deviation_deg}
+    sure = {"confidence (within 15°)": result.confidence}
+    when, single, followed = result.time, alone, result.rotation
+    rows = [
+        Timeline(when, {dots: angle(single)}, {line: angle(followed)}, "° from the first pose", (-4.0, 215.0), dark),
+        Timeline(when, {dots: turn(single)}, {line: turn(followed)}, "° from frame to frame", (-4.0, 215.0), dark),
+        Timeline(when, {}, both, "speed and uncertainty", None, dark),
+        Timeline(when, {"support of the frame": result.support}, sure, "probability", (-0.03, 1.28), dark),
     ]
+    return [[row] for row in rows]
+
+
+def _unseen(result: Track) -> tuple[tuple[float, float], ...]:
+    """From when to when nothing was seen: half of the way to the frames beside."""
+    middle = (result.time[1:] + result.time[:-1]) / 2
+    edge = torch.cat([result.time[:1], middle, result.time[-1:]]).tolist()
+    return tuple(
+        (edge[index], edge[index + 1]) for index, event in enumerate(result.event) if event in ("unseen", "predicted")
+    )
 
 
 def _strip(

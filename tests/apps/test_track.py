@@ -49,7 +49,8 @@ def test_track_leaves_a_record_a_plot_and_a_strip(frames, run, tmp_path, capsys)
             rotation = torch.tensor(frame["rotation"])
             torch.testing.assert_close(rotation @ rotation.T, torch.eye(3), atol=1e-5, rtol=0)
             assert 0 <= frame["confidence_15_deg"] <= 1
-    assert Image.open(out / "strip.png").width > 200
+    with Image.open(out / "strip.png") as strip:
+        assert strip.width > 200
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from armillary.distributions import HarmonicDistribution, MatrixFisher, Mixture, Uniform, discrete
+from armillary.distributions import (
+    AdaptiveTree,
+    HarmonicDistribution,
+    ImplicitDistribution,
+    MatrixFisher,
+    Mixture,
+    RotationLaplace,
+    Uniform,
+    discrete,
+)
 from armillary.harmonics import so3_size
 from armillary.so3 import SymmetryGroup, exp, geodesic_distance, log, random_rotations
 from armillary.tracking import Belief, Camera, ConstantVelocity, MeasuredVelocity, RotationFilter
 from armillary.tracking.belief import UNIFORM_VARIANCE
 from armillary.tracking.posterior import posterior
+from armillary.tracking.tumble import peak_coeffs
 
 EYE = torch.eye(3, dtype=torch.float64)
 
@@ -228,7 +238,7 @@ def _ring(lmax: int) -> Tensor:
 def test_the_covariance_says_how_large_the_errors_are():
     generator = torch.Generator().manual_seed(1)
     sigma, walk, squared = 0.1, 0.3, []
-    for _ in range(4):
+    for _ in range(3):
         follow = RotationFilter(ConstantVelocity(walk), outlier=0.001)
         rotation, rate = EYE, 0.3 * torch.randn(3, generator=generator, dtype=torch.float64)
         for index in range(25):
@@ -242,7 +252,7 @@ def test_the_covariance_says_how_large_the_errors_are():
             middle = rate + walk * (0.1**0.5) * torch.randn(3, generator=generator, dtype=torch.float64)
             after = middle + walk * (0.1**0.5) * torch.randn(3, generator=generator, dtype=torch.float64)
             rotation, rate = exp(0.05 * (rate + 2 * middle + after)) @ rotation, after
-    # Six coordinates: 6 on average; 80 frames, neighbours correlated over about four, leave a deviation of 0.8.
+    # Six coordinates: 6 on average; 60 frames, neighbours correlated over about four, leave a deviation of 0.9.
     assert 4 < sum(squared) / len(squared) < 8
 
 
@@ -251,7 +261,7 @@ def test_a_tumbling_symmetric_body_does_not_flip(group):
     from armillary.tracking import Observation, random_tumble, track
 
     generator = torch.Generator().manual_seed(5)
-    truth = random_tumble(40, generator=generator)
+    truth = random_tumble(32, generator=generator)
     film, _ = Camera(group, lmax=6).film(truth.rotation, generator=generator)
     single = torch.stack([density.mode.double() for density in film])
     film[20:25] = [None] * 5
@@ -261,6 +271,23 @@ def test_a_tumbling_symmetric_body_does_not_flip(group):
     errors = [group.distance(one, truth.rotation).mean() for one in (single, found.filtered, found.rotation)]
     assert errors[1] < errors[0] / 2 and errors[2] < errors[1]
     assert found.event[20:25] == ("predicted",) * 5
+
+
+@pytest.mark.parametrize("family", ["laplace", "implicit", "harmonics", "batch"])
+def test_any_distribution_will_do(family):
+    target = exp(torch.tensor([0.4, -0.8, 0.3])).float()
+    peak = HarmonicDistribution(10 * peak_coeffs(target, 6))
+    density = {
+        "laplace": lambda: RotationLaplace(40 * target),
+        "implicit": lambda: ImplicitDistribution(lambda R: 40 * (R * target).sum((-2, -1)), tree=AdaptiveTree(1e-2)),
+        "harmonics": lambda: Mixture(torch.tensor([0.9, 0.1]), peak.expand((1,)), Uniform((1,))),
+        "batch": lambda: peak.expand((1,)),
+    }[family]()
+    follow = RotationFilter()
+    for _ in range(2):
+        follow.predict(0.1)
+        event = follow.update(density)
+    assert event == "followed" and geodesic_distance(pose(follow), target.double()) < 0.02
 
 
 def test_beliefs_are_densities_and_nothing_is_not():

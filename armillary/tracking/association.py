@@ -13,7 +13,7 @@ from torch import Tensor
 
 from armillary.so3 import log
 from armillary.tracking.belief import UNIFORM_VARIANCE, Belief
-from armillary.tracking.measurement import ROUGH, Peaks
+from armillary.tracking.measurement import Peaks
 
 GATE = 16.3  # squared Mahalanobis distance beyond which lie 0.1 % of three Gaussian coordinates
 BEST = 4.0  # nats: a hypothesis is tried at peaks that explain it up to this much less well than its best
@@ -43,11 +43,11 @@ def candidates(belief: Belief, peaks: Peaks) -> Candidates:
     """Pairs of hypotheses and peaks, hypotheses alone, and peaks alone.
 
     Example:
-        >>> seen = Peaks(torch.eye(3).double()[None], torch.tensor([5.0]).double(), 0.1)
+        >>> seen = Peaks(torch.eye(3).double()[None], torch.tensor([5.0]).double(), 0.1, 0.0)
         >>> candidates(Belief.nothing(), seen).owner
         tensor([-1])
     """
-    prior, noise = belief.covariance[:, :3, :3], (peaks.width**2 + ROUGH**2) * torch.eye(3, dtype=torch.float64)
+    prior, noise = belief.covariance[:, :3, :3], (peaks.width**2 + peaks.rough**2) * torch.eye(3, dtype=torch.float64)
     total = prior + noise
     apart = log(peaks.rotation @ belief.rotation[:, None].mT)
     gain = torch.linalg.solve(total, prior).mT

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from armillary.distributions import HarmonicDistribution, Mixture, SO3Distribution
 from armillary.distributions.families.clouded import CloudedDistribution
-from armillary.harmonics import evaluate_on_so3_grid
+from armillary.harmonics import evaluate_on_so3_grid, find_peaks
 from armillary.harmonics.constant import constant
 from armillary.so3 import so3_grid
 
 MOST = 64  # peaks
-DEPTH = 8.0  # nats below the highest node that peaks are looked for
+DEPTH = 8.0  # nats below the highest that peaks are looked for
+SHARP = 25.0  # nats between the highest and the lowest node, from which nodes say too little of the peaks between them
 FLAT = 0.1  # nats: a log density whose largest value is less says nothing
 LEVEL = 2  # of the grid that a density is looked at, 15 degrees apart
 APART = math.radians(24.0)  # a node is a peak if none nearer than this is higher
@@ -29,11 +30,13 @@ class Peaks(NamedTuple):
         rotation: Where.
         log_prob: How high.
         width: Standard deviation about each axis that peaks so high have if they hold all the mass.
+        rough: Standard deviation about each axis of what the rotations are off their peaks.
     """
 
     rotation: Float[Tensor, "peaks 3 3"]
     log_prob: Float[Tensor, " peaks"]
     width: float
+    rough: float
 
 
 class Measurement:
@@ -54,7 +57,7 @@ class Measurement:
                 f"expected one density, got a batch of {tuple(density.batch_shape)}; update by one a frame"
             )
         self.density = density
-        self._near = _summits(density)
+        self._near, self._rough = _summits(density)
 
     def log_prob(self, rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
         """Log density for Haar probability."""
@@ -68,25 +71,32 @@ class Measurement:
         """The peaks within reach of the highest; none where the density is flat."""
         rotation = self._near.double().cpu()
         height = self.log_prob(rotation) if len(rotation) else rotation.new_zeros(0)
+        if not len(height):
+            return Peaks(rotation, height, 0.5, 0.0)
+        rotation, height = (each[height > height.max() - DEPTH] for each in (rotation, height))
         # A Gaussian of mass m and variance s^2 is m 8 pi^2 / (2 pi s^2)^(3/2) high.
         width = math.exp((math.log(8 * math.pi**2) - 1.5 * math.log(2 * math.pi) - float(height.logsumexp(0))) / 3)
-        return Peaks(rotation, height, min(width, 0.5)) if len(height) else Peaks(rotation, height, 0.5)
+        return Peaks(rotation, height, min(width, 0.5), self._rough)
 
 
 @torch.no_grad()
-def _summits(density: SO3Distribution) -> Float[Tensor, "peaks 3 3"]:
-    """Near peaks, by what is known of the family; none of a flat density."""
+def _summits(density: SO3Distribution) -> tuple[Float[Tensor, "peaks 3 3"], float]:
+    """Peaks, or rotations near them and how near, by what is known of the family; none of a flat density."""
     if isinstance(density, HarmonicDistribution) and density.batch_shape.numel() == 1:
         coeffs = density.coeffs.detach().reshape(-1)
-        return _highest_nodes(evaluate_on_so3_grid(coeffs, LEVEL))
+        values = evaluate_on_so3_grid(coeffs, LEVEL)
+        if values.max() - values.min() < SHARP or not bool(values.isfinite().all()):
+            return _highest_nodes(values), ROUGH
+        rotation, height = find_peaks(coeffs, MOST, threshold=DEPTH)
+        return rotation[height.isfinite()], 0.0
     if isinstance(density, Mixture) and not any(isinstance(group, CloudedDistribution) for group in density.groups):
-        return torch.cat([_summits(group) for group in density.groups])
+        return torch.cat([_summits(group)[0] for group in density.groups]), 0.0
     if isinstance(density, CloudedDistribution):
         grid = so3_grid(LEVEL).to(torch.get_default_dtype())
         value = grid.reshape(-1, *([1] * len(density.batch_shape)), 3, 3)
-        return _highest_nodes(density.log_prob(value).reshape(-1))
+        return _highest_nodes(density.log_prob(value).reshape(-1)), ROUGH
     peaks = density.modes(1)
-    return peaks.rotation.flatten(0, -3)[peaks.log_prob.flatten() > FLAT]
+    return peaks.rotation.flatten(0, -3)[peaks.log_prob.flatten() > FLAT], 0.0
 
 
 def _highest_nodes(height: Float[Tensor, " nodes"]) -> Float[Tensor, "peaks 3 3"]:

@@ -273,6 +273,28 @@ def test_a_tumbling_symmetric_body_does_not_flip(group):
     assert found.event[20:25] == ("predicted",) * 5
 
 
+@pytest.mark.parametrize("sigma_deg", [0.1, 1.0])
+def test_sharp_densities_are_followed_through_a_gap(sigma_deg):
+    sigma, spin = math.radians(sigma_deg), torch.tensor([0.2, 0.1, -0.3], dtype=torch.float64)
+    follow = RotationFilter()
+    for index in (0, 1, 2, 3, 4, 9, 10):
+        if index:
+            follow.predict(0.1 if index != 9 else 0.5)
+        each = SymmetryGroup.cyclic(2).equivalents(exp(0.1 * index * spin)).float()
+        event = follow.update(discrete(each, sigma=sigma, outlier=0.05))
+        assert event != "outlier" and geodesic_distance(pose(follow), each.double()).min() < sigma
+    assert len(follow.belief) == 2
+
+
+def test_sharp_band_limited_densities_show_all_their_branches():
+    group = SymmetryGroup.dihedral(2)
+    each = group.equivalents(exp(torch.tensor([0.3, 0.2, -0.5], dtype=torch.float64)))
+    follow = RotationFilter()
+    follow.update(HarmonicDistribution(150 * peak_coeffs(each.float(), 8).sum(0)))
+    assert len(follow.belief) == 4
+    assert geodesic_distance(follow.belief.rotation[:, None], each).amin(-1).max() < 0.01
+
+
 @pytest.mark.parametrize("family", ["laplace", "implicit", "harmonics", "batch"])
 def test_any_distribution_will_do(family):
     target = exp(torch.tensor([0.4, -0.8, 0.3])).float()

@@ -1,36 +1,24 @@
 """What every model is: images in, a distribution over rotations out; with a configuration that rebuilds it."""
 
-import difflib
-from abc import ABC, abstractmethod
-from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from abc import abstractmethod
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from armillary.distributions import SO3Distribution
-from armillary.models.storage import load_weights, read_record, write_folder
-from armillary.nn import Encoder, HarmonicHead, PointNoise, TransformersEncoder, make_encoder
-
-# typing.Self is refused by beartype on methods, and needs Python 3.11.
-ModelKind = TypeVar("ModelKind", bound="Model")
+from armillary.models.saved import SavedNetwork
+from armillary.nn import Encoder, HarmonicHead, PointNoise
 
 
-class Model(nn.Module, ABC):
+class Model(SavedNetwork):
     """A conditional distribution over rotations.
 
     Attributes:
-        kind: Name of the class in saved models.
-        config_type: The frozen dataclass that builds it.
-        config: The one that built this model.
         encoder: Its encoder.
     """
 
-    kind: ClassVar[str]
-    config_type: ClassVar[type]
-    config: Any
     encoder: Encoder
 
     @abstractmethod
@@ -42,39 +30,6 @@ class Model(nn.Module, ABC):
         self, images: Float[Tensor, "batch 3 height width"], category: Int[Tensor, " batch"] | None = None
     ) -> SO3Distribution:
         """Distribution of each image's rotation; images have values in [0, 1] and the configuration's size."""
-
-    def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
-        """Write ``config.json`` and ``model.safetensors``, each complete or not at all.
-
-        Args:
-            folder: Made when missing.
-            metadata: Further JSON values to keep, such as the data's categories and symmetries (`read_metadata`).
-        """
-        encoder = self.encoder
-        record = {
-            "kind": self.kind,
-            "config": asdict(self.config),
-            "encoder_architecture": encoder.architecture if isinstance(encoder, TransformersEncoder) else None,
-            "metadata": metadata or {},
-        }
-        write_folder(Path(folder), record, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls: type[ModelKind], folder: str | Path) -> ModelKind:
-        """The model saved in a folder, in eval mode on the CPU; ValueError when it is of another kind.
-
-        A checkpoint brings its own encoder weights, so loading looks for no others.
-        """
-        record = read_record(Path(folder))
-        if record.get("kind") != cls.kind:
-            raise ValueError(
-                f"expected a model of kind {cls.kind} in {folder}, got {record.get('kind')!r}; use its class"
-            )
-        config = read_config(cls.config_type, record.get("config", {}))
-        # A local encoder has no architecture on record; its name is all it takes.
-        model = cls(config, make_encoder(config.encoder, record.get("encoder_architecture")))
-        load_weights(model, Path(folder))
-        return model.eval()
 
 
 class HarmonicModel(Model):
@@ -116,16 +71,6 @@ class PointModel(Model):
     ) -> SO3Distribution:
         """Distribution of each image's rotation: the answers, by their probabilities, with noise and outliers."""
         return self.noise(*self.answers(images, category))
-
-
-def read_config(config_type: type, record: dict[str, Any]) -> Any:  # noqa: ANN401 - whichever dataclass is given
-    """A configuration from JSON values; ValueError names the closest match of an unknown field."""
-    known = [field.name for field in fields(config_type)]
-    for name in record:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ValueError(f"expected fields of {config_type.__name__}, got {name!r}; did you mean {near!r}?")
-    return config_type(**record)
 
 
 def check_images(images: Float[Tensor, "batch 3 height width"], size: int) -> None:

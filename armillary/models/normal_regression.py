@@ -7,17 +7,14 @@ order (y up, z, x) with the xy-plane turned by 45 degrees, in which floors and s
 Reference: Spherical Regression (Liao, Gavves and Snoek, CVPR 2019), https://arxiv.org/abs/1904.05404
 """
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from armillary.models.model import read_config
-from armillary.models.storage import load_weights, read_record, write_folder
+from armillary.models.saved import SavedNetwork
 from armillary.nn.backbone import TransformersEncoder, make_encoder
 from armillary.nn.eighth_turn import turn_normal, turn_normal_back
 from armillary.nn.pixel_decoder import PixelDecoder
@@ -111,7 +108,7 @@ class NormalPrediction:
         return (loss * mask).sum() / mask.sum().clamp_min(1)
 
 
-class NormalRegression(nn.Module):
+class NormalRegression(SavedNetwork):
     """Pyramid, decoder and one linear layer for each pixel.
 
     Args:
@@ -123,6 +120,10 @@ class NormalRegression(nn.Module):
         >>> model(torch.rand(2, 3, 32, 64)).normals().shape
         torch.Size([2, 3, 32, 64])
     """
+
+    kind = KIND
+    config_type = NormalRegressionConfig
+    what = "a model of surface normals"
 
     def __init__(self, config: NormalRegressionConfig, encoder: TransformersEncoder | None = None) -> None:
         super().__init__()
@@ -147,35 +148,6 @@ class NormalRegression(nn.Module):
             return NormalPrediction(SpherePrediction(outputs, None, self.config.kind, self.table, 1))
         magnitude, signs = outputs.split([self.table.coordinates, self.table.classes], 1)
         return NormalPrediction(SpherePrediction(magnitude, signs, self.config.kind, self.table, 1))
-
-    def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
-        """Write ``config.json`` and ``model.safetensors``, each complete or not at all."""
-        pyramid = self.pyramid
-        record = {
-            "kind": KIND,
-            "config": asdict(self.config),
-            "encoder_architecture": pyramid.encoder.architecture if isinstance(pyramid, TransformersPyramid) else None,
-            "metadata": metadata or {},
-        }
-        write_folder(Path(folder), record, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "NormalRegression":
-        """The model saved in a folder, in eval mode on the CPU; ValueError when it is of another kind."""
-        record = read_record(Path(folder))
-        if record.get("kind") != KIND:
-            raise ValueError(
-                f"{folder}: expected a model of surface normals, got {record.get('kind')!r}; name the run of "
-                "`armillary normals train`"
-            )
-        config = read_config(NormalRegressionConfig, record.get("config", {}))
-        architecture, encoder = record.get("encoder_architecture"), None
-        if architecture is not None:
-            encoder = make_encoder(config.encoder, architecture)
-            assert isinstance(encoder, TransformersEncoder)
-        model = cls(config, encoder)
-        load_weights(model, Path(folder))
-        return model.eval()
 
 
 def to_turned(normals: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from armillary.models.harmonic_regression import HarmonicRegression, HarmonicRegressionConfig
 from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
-from armillary.models.model import Model, read_config
+from armillary.models.model import Model
 from armillary.models.normal_regression import KIND as SURFACE_NORMALS
 from armillary.models.spherical_embedding import KIND as SPHERICAL_EMBEDDING
 from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
-from armillary.models.storage import read_record
+from armillary.models.storage import read_config, read_record
 from armillary.models.view_synthesis import KIND as VIEW_SYNTHESIS
 from armillary.models.viewpoint_regression import ViewpointRegression, ViewpointRegressionConfig
 

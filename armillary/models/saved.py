@@ -7,8 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 
-from armillary.models.model import read_config
-from armillary.models.storage import load_weights, read_record, write_folder
+from armillary.models.storage import load_weights, read_config, read_record, write_folder
 from armillary.nn.backbone import TransformersEncoder, make_encoder
 
 # typing.Self is refused by beartype on methods, and needs Python 3.11.
@@ -22,13 +21,13 @@ class SavedNetwork(nn.Module, ABC):
         kind: Name of the class in saved models.
         config_type: The frozen dataclass whose ``build`` makes it; where there is an image encoder of transformers the
             class takes it as its second argument.
-        what: What it is, for messages.
+        what: What it is, for messages; by default its kind.
         config: The one that built this network.
     """
 
     kind: ClassVar[str]
     config_type: ClassVar[type]
-    what: ClassVar[str]
+    what: ClassVar[str] = ""
     config: Any
 
     def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
@@ -52,7 +51,8 @@ class SavedNetwork(nn.Module, ABC):
         """The network saved in a folder, in eval mode on the CPU; ValueError when it is of another kind."""
         record = read_record(Path(folder))
         if record.get("kind") != cls.kind:
-            raise ValueError(f"{folder}: expected {cls.what}, got a model of kind {record.get('kind')!r}; name another")
+            what = cls.what or f"a model of kind {cls.kind}"
+            raise ValueError(f"{folder}: expected {what}, got {record.get('kind')!r}; name the folder of one")
         # JSON knows no tuples.
         values = {key: tuple(v) if isinstance(v, list) else v for key, v in record.get("config", {}).items()}
         config, architecture = read_config(cls.config_type, values), record.get("encoder_architecture")

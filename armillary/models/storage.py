@@ -3,8 +3,10 @@
 Nothing is unpickled, and each file is complete or not there.
 """
 
+import difflib
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,13 @@ def load_weights(module: nn.Module, folder: Path) -> None:
         raise ValueError(
             f"{path}: expected weights that fit {RECORD}, got '{reason}'; copy or save the model again"
         ) from error
+
+
+def read_config(config_type: type, record: dict[str, Any]) -> Any:  # noqa: ANN401 - whichever dataclass is given
+    """A configuration from JSON values; ValueError names the closest match of an unknown field."""
+    known = [field.name for field in fields(config_type)]
+    for name in record:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ValueError(f"expected fields of {config_type.__name__}, got {name!r}; did you mean {near!r}?")
+    return config_type(**record)

@@ -14,17 +14,15 @@ right silhouettes in the mean colour of all objects reach 21.4 dB, in that of an
 Reference: Cross-Domain 3D Equivariant Image Embeddings (Esteves et al., 2019), https://arxiv.org/abs/1812.02716
 """
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from armillary.harmonics import S2Transform, s2_size
-from armillary.models.model import read_config
-from armillary.models.storage import load_weights, read_record, write_folder
+from armillary.models.saved import SavedNetwork
 from armillary.nn.colour_histogram import colour_histogram, histogram_size
 from armillary.nn.sphere_padding import pad_sphere
 
@@ -129,7 +127,7 @@ class GridEncoder(nn.Module):
         return self.last(values.flatten(1))
 
 
-class ViewSynthesiser(nn.Module):
+class ViewSynthesiser(SavedNetwork):
     """Coefficients of embeddings to pictures.
 
     Args:
@@ -140,6 +138,10 @@ class ViewSynthesiser(nn.Module):
         >>> model(torch.rand(2, 8, 16)).shape
         torch.Size([2, 3, 16, 16])
     """
+
+    kind = KIND
+    config_type = ViewSynthesisConfig
+    what = "a model that draws views"
 
     def __init__(self, config: ViewSynthesisConfig) -> None:
         super().__init__()
@@ -197,25 +199,6 @@ class ViewSynthesiser(nn.Module):
         logits = self.last(self.steps(self.first(latent)))
         # Half precision holds fewer than 256 shades.
         return logits.to(coeffs.dtype).sigmoid()
-
-    def save_pretrained(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
-        """Write ``config.json`` and ``model.safetensors``, each complete or not at all."""
-        record = {"kind": KIND, "config": asdict(self.config), "metadata": metadata or {}}
-        write_folder(Path(folder), record, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "ViewSynthesiser":
-        """The model saved in a folder, in eval mode on the CPU; ValueError when it is of another kind."""
-        record = read_record(Path(folder))
-        if record.get("kind") != KIND:
-            raise ValueError(
-                f"{folder}: expected a model that draws views, got {record.get('kind')!r}; name a synthesiser's folder"
-            )
-        # JSON knows no tuples.
-        config = {key: tuple(v) if isinstance(v, list) else v for key, v in record.get("config", {}).items()}
-        model = cls(read_config(ViewSynthesisConfig, config))
-        load_weights(model, Path(folder))
-        return model.eval()
 
 
 def _active(channels: int) -> tuple[nn.Module, nn.Module]:

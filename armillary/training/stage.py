@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from armillary.training.run_folder import check_folder, is_trained, open_folder,
 from armillary.training.schedule import Budget, warmup_cosine
 
 BUDGETS = ("minutes", "steps")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Draw:
         return Draw(tuple(tensor.to(device) for tensor in self.tensors))
 
 
-class Stage(ABC):
+class Stage(ABC, Generic[Network]):
     """What is drawn, what it costs, and what is kept.
 
     Attributes:
@@ -88,7 +89,7 @@ class Stage(ABC):
     """
 
     name: str
-    network: nn.Module
+    network: Network
 
     @abstractmethod
     def draw(self, count: int, generator: torch.Generator) -> Draw:
@@ -108,7 +109,7 @@ class Stage(ABC):
 
 
 class _Module(LightningModule):
-    def __init__(self, stage: Stage, config: StageConfig, budget: Budget) -> None:
+    def __init__(self, stage: Stage[Any], config: StageConfig, budget: Budget) -> None:
         super().__init__()
         self.network, self.stage, self.config, self.budget = stage.network, stage, config, budget
 
@@ -129,7 +130,7 @@ class _Module(LightningModule):
 
 
 class _Feed(LightningDataModule):
-    def __init__(self, stage: Stage, config: StageConfig) -> None:
+    def __init__(self, stage: Stage[Any], config: StageConfig) -> None:
         super().__init__()
         self.stage, self.config = stage, config
 
@@ -144,7 +145,7 @@ class _Feed(LightningDataModule):
 
 
 class _Draws:
-    def __init__(self, stage: Stage, config: StageConfig, first_step: int) -> None:
+    def __init__(self, stage: Stage[Any], config: StageConfig, first_step: int) -> None:
         self.stage, self.config, self.first_step = stage, config, first_step
 
     def __iter__(self) -> Iterator[Draw]:
@@ -155,7 +156,7 @@ class _Draws:
 
 
 def run_stage(
-    stage: Stage, config: StageConfig, folder: Path, settings: Mapping[str, Any], stop_after: int | None = None
+    stage: Stage[Any], config: StageConfig, folder: Path, settings: Mapping[str, Any], stop_after: int | None = None
 ) -> bool:
     """Train a stage in its run folder, or take it up where it stopped; whether it is done.
 
@@ -189,7 +190,7 @@ def run_stage(
     return used
 
 
-def _figures(stage: Stage) -> dict[str, float]:
+def _figures(stage: Stage[Any]) -> dict[str, float]:
     was_training = stage.network.training
     stage.network.eval()
     with torch.no_grad():

@@ -70,7 +70,7 @@ def test_every_kind_builds_its_own_model():
 
 def test_a_wrong_class_an_unknown_kind_and_an_unknown_field_are_named(tmp_path):
     CONFIGS["harmonic_regression"].build().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="expected a model of kind image2sphere .*, got 'harmonic_regression'"):
+    with pytest.raises(ValueError, match="expected a model of kind image2sphere, got 'harmonic_regression'"):
         Image2Sphere.from_pretrained(tmp_path)
     with pytest.raises(ValueError, match="got 'image2spere'; did you mean 'image2sphere'"):
         config_from_dict({"kind": "image2spere"})

@@ -46,11 +46,8 @@ class Setting:
         return f"{category}{self.kind} instance, {'2' if self.upright else '3'}-DoF"
 
 
-SETTINGS = tuple(
-    Setting(part, kind, upright)
-    for part, kind in (("test", "same"), ("test", "different"), ("unseen", "same"))
-    for upright in (False, True)
-)
+KINDS: tuple[tuple[Part, Kind], ...] = (("test", "same"), ("test", "different"), ("unseen", "same"))
+SETTINGS = tuple(Setting(part, kind, upright) for part, kind in KINDS for upright in (False, True))
 
 
 def relative_findings(run: EmbeddingRun, count: int) -> list[RelativeFigures]:

@@ -76,10 +76,11 @@ class ShapeSet:
     def save(self, path: Path) -> None:
         """Write one archive."""
         groups = json.dumps([{"name": group.name, **group.to_bop()} for group in self.symmetries])
-        arrays = {"coeffs": self.coeffs.numpy(), "category": self.category.numpy(), "symmetries": np.asarray(groups)}
+        coeffs, category = self.coeffs.numpy(), self.category.numpy()
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, categories=np.asarray(self.categories), **arrays)
+            names, groups = np.asarray(self.categories), np.asarray(groups)
+            np.savez(file, coeffs=coeffs, category=category, symmetries=groups, categories=names)
 
     @classmethod
     def load(cls, path: Path) -> "ShapeSet":

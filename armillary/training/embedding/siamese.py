@@ -19,7 +19,7 @@ from armillary.training.stage import Draw, Stage
 HELD_OUT_PAIRS = 256
 
 
-class SiameseStage(Stage):
+class SiameseStage(Stage[SiameseRegression]):
     """Pairs of views of one shape; the loss is to the nearest of the answers that its symmetry makes right.
 
     Args:

@@ -51,7 +51,7 @@ class MapLoss:
             )
 
 
-class StudentStage(Stage):
+class StudentStage(Stage[SphericalEmbedding]):
     """Pictures to the teacher's maps.
 
     Args:
@@ -116,9 +116,9 @@ class StudentStage(Stage):
             if weights.spectral:
                 total = total + weights.spectral * spectral_loss(predicted, target).mean()
             if weights.pair:
-                pairs = [part.unflatten(0, (-1, 2)).unbind(1) for part in (predicted, rotations)]
-                relative = pairs[1][0] @ pairs[1][1].mT
-                total = total + weights.pair * pair_loss(*pairs[0], relative, weights.sharpness, TurnedGrid()).mean()
+                first, second, pose, other = predicted[::2], predicted[1::2], rotations[::2], rotations[1::2]
+                likelihood = pair_loss(first, second, pose @ other.mT, weights.sharpness, TurnedGrid())
+                total = total + weights.pair * likelihood.mean()
         if weights.in_plane:
             total = total + weights.in_plane * self._in_plane(images, predicted)
         return total

@@ -26,7 +26,7 @@ HELD_OUT_PAIRS = 256
 AT_ONCE = 128
 
 
-class SynthesiserStage(Stage):
+class SynthesiserStage(Stage[ViewSynthesiser]):
     """Maps to pictures.
 
     Args:

@@ -19,7 +19,7 @@ from armillary.training.stage import Draw, Stage
 Turns = Literal["so3", "z"]
 
 
-class TeacherStage(Stage):
+class TeacherStage(Stage[SphericalTeacher]):
     """Cross entropy of the categories of turned shapes; turning coefficients is exact, and afresh for each step.
 
     Args:

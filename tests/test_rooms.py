@@ -17,7 +17,7 @@ BELOW = {
         "published": set(),
         "normals": {"shapes", "rendering", "published"},
         "spherical": {"shapes"},
-        "spacecraft": {"shapes", "published"},
+        "spacecraft": {"shapes", "published", "rendering"},
     },
     "distributions": {"integration": set(), "families": {"integration"}, "calculus": {"integration", "families"}},
 }

@@ -1,0 +1,1 @@
+"""Spacecraft: render a satellite, train, measure and predict poses of six degrees of freedom."""

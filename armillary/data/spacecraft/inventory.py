@@ -24,8 +24,9 @@ def spacecraft_inventory(path: Path) -> list[Part]:
     if not splits:
         return []
     places = [path, *(path / name for name in NESTED)]
-    # A domain alone promises nothing.
-    expected: dict[str, int] = _SPEEDPLUS if any((place / "camera.json").is_file() for place in places) else {}
+    # A domain alone promises nothing, nor does a satellite of our own, of which render.json tells.
+    published = any((place / "camera.json").is_file() for place in places) and not (path / "render.json").is_file()
+    expected: dict[str, int] = _SPEEDPLUS if published else {}
     if any((place / "images" / "train").is_dir() for place in places):
         expected = _SPEED
     lacking = [

@@ -1,7 +1,7 @@
 """Pictures of the satellite in a domain: drawn once for what it is made of, lit point by point, exposed.
 
-The renderer draws grey, gloss and coverage (antialiased) with depth and normals; light is computed of these in radiance,
-without limits, so that a sensor can be overexposed.
+The renderer draws grey, gloss and coverage (antialiased) with depth and normals; light is computed of these in
+radiance, without limits, so that a sensor can be overexposed.
 """
 
 from dataclasses import dataclass, fields, replace

@@ -118,7 +118,7 @@ def write_film(
 
 
 def claim(folder: Path, settings: SatelliteSettings) -> None:
-    """Record what a folder is rendered with, with its camera and model; refuse a folder of other settings or content."""
+    """Record what a folder is rendered with, its camera and its model; refuse one of other settings or content."""
     file, record = folder / RECORD, dataclasses.asdict(settings)
     if file.is_file():
         before = read_json(file, "choose another folder")

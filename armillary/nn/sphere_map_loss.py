@@ -124,6 +124,35 @@ def pair_loss(
     return -pair_distribution(first, second, sharpness, normaliser).log_prob(relative)
 
 
+def contrast_loss(
+    predicted: Float[Tensor, "batch channels coeffs"],
+    target: Float[Tensor, "batch channels coeffs"],
+    sharpness: float,
+) -> Float[Tensor, " batch"]:
+    r"""How well each prediction tells its own target from those of the other pictures of the batch.
+
+    .. math:: -\log \frac{e^{\tau c_{ii}}}{\sum_j e^{\tau c_{ij}}}, \qquad
+        c_{ij} = \langle p_i, t_j\rangle \big/ \lVert p_i\rVert\,\lVert t_j\rVert
+
+    A squared error is lowest at the mean of what a picture may show, which for front and back is no shape at all, and
+    is slow to leave it; here the mean tells nothing. The targets are maps, no rotation is asked for. Means are left
+    out: what turns a shape does not move them. Chance has the logarithm of the batch's size, a perfect match nearly 0.
+
+    Args:
+        sharpness: The tau.
+
+    Reference: Representation Learning with Contrastive Predictive Coding (van den Oord et al., 2018),
+        https://arxiv.org/abs/1807.03748, equation 4
+
+    Example:
+        >>> maps = torch.tensor([[[0.0, 1.0, 0.0, 0.0]], [[0.0, 0.0, 0.0, 2.0]]])
+        >>> contrast_loss(maps, maps, sharpness=20.0) < 1e-8
+        tensor([True, True])
+    """
+    first, second = (torch.nn.functional.normalize(_moved(part).flatten(1), dim=1) for part in (predicted, target))
+    return -(sharpness * first @ second.mT).log_softmax(-1).diagonal()
+
+
 def pair_distribution(
     first: Float[Tensor, "batch channels coeffs"],
     second: Float[Tensor, "batch channels coeffs"],

@@ -8,6 +8,7 @@ import torch
 from armillary.distributions import TurnedGrid
 from armillary.harmonics import S2Transform, rotate_s2, s2_size
 from armillary.nn.sphere_map_loss import (
+    contrast_loss,
     in_plane_loss,
     pair_distribution,
     pair_loss,
@@ -147,3 +148,21 @@ def test_zeros_have_relative_error_one_and_a_target_of_zeros_is_finite_or_infini
     coeffs = answers()
     assert torch.allclose(relative_map_error(torch.zeros_like(coeffs), coeffs), torch.ones(5, dtype=torch.float64))
     assert not relative_map_error(torch.zeros_like(coeffs), torch.zeros_like(coeffs)).isnan().any()
+
+
+def test_the_contrast_is_the_cross_entropy_of_finding_ones_own_target():
+    generator = torch.Generator().manual_seed(5)
+    predicted, target = (torch.randn(6, 3, 16, generator=generator) for _ in range(2))
+    found = contrast_loss(predicted, target, sharpness=7.0)
+    for row in range(6):
+        a = predicted[row, :, 1:].flatten()
+        cosine = torch.stack([torch.cosine_similarity(a, other[:, 1:].flatten(), dim=0) for other in target])
+        assert torch.allclose(found[row], -(7 * cosine).softmax(0)[row].log(), atol=1e-5)
+    # What turns all shapes alike changes nothing: rotations keep inner products.
+    rotation = random_rotations(1, generator=generator)[:, None]
+    turned = contrast_loss(rotate_s2(predicted, rotation), rotate_s2(target, rotation), sharpness=7.0)
+    assert torch.allclose(turned, found, atol=1e-5)
+    # Chance: all predictions alike.
+    assert torch.allclose(
+        contrast_loss(predicted[:1].expand(6, 3, 16), target, 1e-6), torch.tensor(6.0).log(), atol=1e-4
+    )

@@ -17,7 +17,14 @@ from armillary.data import Augmentation, Batch, ImageStore, centre_crop
 from armillary.distributions import TurnedGrid
 from armillary.harmonics import align_s2, rotate_s2
 from armillary.models.spherical_embedding import SphericalEmbedding
-from armillary.nn.sphere_map_loss import in_plane_loss, pair_loss, relative_map_error, spectral_loss, weighted_huber
+from armillary.nn.sphere_map_loss import (
+    contrast_loss,
+    in_plane_loss,
+    pair_loss,
+    relative_map_error,
+    spectral_loss,
+    weighted_huber,
+)
 from armillary.so3 import SymmetryGroup
 from armillary.training.stage import Draw, Stage
 
@@ -35,6 +42,12 @@ class MapLoss:
     delta: float = 1.0
     # Squared distance of the coefficients.
     spectral: float = 0.0
+    # How well each map is told from those of the other pictures of the batch.
+    contrast: float = 0.3
+    # Of that comparison: cosines are multiplied by it.
+    contrast_sharpness: float = 20.0
+    # Pictures of one shape that a batch holds together, which makes the comparison one of poses.
+    views: int = 2
     # How far the answer is from turning with the picture.
     in_plane: float = 0.0
     # Cross entropy of the relative rotation of two views: a pose loss.
@@ -43,12 +56,15 @@ class MapLoss:
     sharpness: float = 50.0
 
     def __post_init__(self) -> None:
-        weights = (self.huber, self.spectral, self.in_plane, self.pair)
-        if min(weights) < 0 or not any((self.huber, self.spectral, self.pair)) or min(self.delta, self.sharpness) <= 0:
+        weights = (self.huber, self.spectral, self.contrast, self.in_plane, self.pair)
+        positive = (self.delta, self.contrast_sharpness, self.sharpness)
+        if min(weights) < 0 or not any((self.huber, self.spectral, self.contrast, self.pair)) or min(positive) <= 0:
             raise ValueError(
-                f"expected weights of 0 or more, one of them above, delta and sharpness above 0, got {weights}, "
-                f"{self.delta} and {self.sharpness}; correct the loss"
+                "expected weights of 0 or more, one of them above, delta and sharpnesses above 0, got "
+                f"{weights} and {positive}; correct the loss"
             )
+        if self.views < 1 or (self.pair > 0 and self.views % 2):
+            raise ValueError(f"expected views of 1 or more, of the pair loss an even number, got {self.views}; use 2")
 
 
 class StudentStage(Stage[SphericalEmbedding]):
@@ -87,13 +103,11 @@ class StudentStage(Stage[SphericalEmbedding]):
         self.symmetries = [symmetries[shape] for shape in shown[::2].tolist()]
 
     def draw(self, count: int, generator: torch.Generator) -> Draw:
-        """Pictures, rotations, maps of shapes as they stand; for the pair loss rows 2 i and 2 i + 1 show one shape."""
-        if self.weights.pair:
-            per_shape = len(self.views) // len(self.maps)
-            shape = torch.randint(len(self.maps), (count // 2,), generator=generator).repeat_interleave(2)
-            chosen = shape * per_shape + torch.randint(per_shape, (len(shape),), generator=generator)
-        else:
-            chosen = torch.randint(len(self.views), (count,), generator=generator)
+        """Pictures, rotations, maps of shapes as they stand; rows that follow each other show one shape."""
+        views, per_shape = self.weights.views, len(self.views) // len(self.maps)
+        shape = torch.randint(len(self.maps), (-(-count // views),), generator=generator)
+        shape = shape.repeat_interleave(views)[:count]
+        chosen = shape * per_shape + torch.randint(per_shape, (count,), generator=generator)
         batch = self._look(self.views[chosen], generator)
         return Draw((batch.images, batch.rotations, self.maps[self.shape[chosen]]))
 
@@ -115,6 +129,9 @@ class StudentStage(Stage[SphericalEmbedding]):
                 total = total + weights.huber * huber.mean()
             if weights.spectral:
                 total = total + weights.spectral * spectral_loss(predicted, target).mean()
+            if weights.contrast:
+                contrast = contrast_loss(predicted, target, weights.contrast_sharpness)
+                total = total + weights.contrast * contrast.mean()
             if weights.pair:
                 first, second, pose, other = predicted[::2], predicted[1::2], rotations[::2], rotations[1::2]
                 likelihood = pair_loss(first, second, pose @ other.mT, weights.sharpness, TurnedGrid())

@@ -161,7 +161,7 @@ def test_impossible_settings_are_refused(shapes: ShapeSet) -> None:
             SphericalTeacherConfig(classes=3, side=16, channels=(4,), halve=(), embedding=0).build(), shapes, shapes
         )
     with pytest.raises(ValueError, match="weights"):
-        MapLoss(huber=0.0)
+        MapLoss(huber=0.0, contrast=0.0)
     with pytest.raises(ValueError, match="batch_size"):
         StageConfig(steps=1, batch_size=1)
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "orientation of the object in pictures: a plot and a JSON for each",
     "track": "an object through the frames of a film: smoothed poses, a plot over time, a strip of pictures",
     "normals": "surface normals of pictures: render rooms, train, evaluate, predict",
+    "spacecraft": "six-degree poses of a spacecraft from whole frames: render, train, evaluate, predict",
     "turn": "a picture of an object, seen from other sides: a page with a slider, a GIF",
     "relative": "the rotation between pictures of one object: score, peaks, a density, axes on both",
     "sphere": "meshes, points and voxels as functions on the sphere: arrays and a picture",

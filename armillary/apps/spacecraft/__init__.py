@@ -1,1 +1,3 @@
-"""Spacecraft: render a satellite, train, measure and predict poses of six degrees of freedom."""
+"""``armillary spacecraft``: six-degree poses from whole frames; render, train, evaluate, predict."""
+
+from .command import main as main

@@ -117,6 +117,7 @@ class SpacecraftPhotos(Reader):
         self.partly_outside = _partly_outside(self.rotations, self.translations, camera, spacecraft)
         centres, radii = spacecraft.centre[None].float(), torch.tensor([spacecraft.radius])
         self.info = DatasetInfo(name, (spacecraft.name,), (), centres, radii)
+        self.spacecraft, self.camera = spacecraft, camera
 
     def __len__(self) -> int:
         return len(self._files)

@@ -1,6 +1,5 @@
 """What a predictor answers to the frames of one domain, beside the truth."""
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -105,9 +104,7 @@ def adapted_model(predictor: SpacecraftPredictor, crops: ImageStore) -> Spacecra
     """A copy of the pose model adapted to crops, whose labels it does not see."""
     from armillary.training.adaptation import adapt
 
-    model = copy.deepcopy(predictor.model)
-    adapt(model, predictor.see(crops).to(predictor.device))
-    return model.eval()
+    return adapt(predictor.model, predictor.see(crops).to(predictor.device)).model
 
 
 def _answer(

@@ -22,6 +22,7 @@ from armillary.data.atomic import write_atomically
 from armillary.data.record import write_json
 from armillary.data.shapes import Mesh
 from armillary.data.spacecraft import SpacecraftPhotos
+from armillary.data.spacecraft.frame_store import projected_box
 from armillary.evaluation.pose import SPEEDPLUS_2021, SPNV2, score_poses, write_submission
 
 SPLITS = ("validation", "lightbox", "sunlamp")
@@ -165,7 +166,9 @@ def _panel(answer: DomainAnswer, place: int, reader: SpacecraftPhotos, surface: 
     view = FrameView(sample.image, sample.intrinsics, surface, poses)
     angle, metres = answer.errors(place)
     caption = f"{answer.name}: {angle:.1f}°, {metres:.3f} m\nof {_length(answer.true_translation[place]):.1f} m"
-    return SquareOverlay(zoomed(view, answer.boxes[place]), caption=caption, height=2.0)
+    found, true = answer.boxes[place], projected_box(sample, surface.vertices)
+    around = torch.cat([torch.minimum(found, true)[:2], torch.maximum(found, true)[2:]])
+    return SquareOverlay(zoomed(view, around if bool(around.isfinite().all()) else found), caption=caption, height=2.0)
 
 
 def _length(vector: Float[Tensor, "3"]) -> float:

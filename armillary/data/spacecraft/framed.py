@@ -22,12 +22,19 @@ class FramedReader(Reader):
         boxer: where the object is; samples it finds nothing in are framed by their labels.
         frames: filled while samples are read.
         count: so many samples, evenly chosen; by default all.
+        masked: pictures become (grey, mask, 0), so that crops take their masks along.
     """
 
     def __init__(
-        self, reader: Reader, boxer: Boxer, frames: FrameStore | None = None, count: int | None = None
+        self,
+        reader: Reader,
+        boxer: Boxer,
+        frames: FrameStore | None = None,
+        count: int | None = None,
+        masked: bool = False,
     ) -> None:
         self.reader, self.boxer, self.frames, self.info = reader, boxer, frames, reader.info
+        self.masked = masked
         chosen = len(reader) if count is None else min(count, len(reader))
         self.places = torch.linspace(0, len(reader) - 1, chosen).round().long().tolist()
 
@@ -40,7 +47,13 @@ class FramedReader(Reader):
         sample = replace(sample, box=None if bool(box.isnan().any()) else box)
         if self.frames is not None:
             self.frames.put(index, sample)
-        return sample
+        return replace(sample, image=_with_mask(sample)) if self.masked else sample
+
+
+def _with_mask(sample: Sample) -> Float[Tensor, "3 height width"]:
+    grey = sample.image.mean(0)
+    mask = torch.zeros_like(grey) if sample.mask is None else sample.mask.to(grey)
+    return torch.stack([grey, mask, torch.zeros_like(grey)])
 
 
 def true_boxer(points: Float[Tensor, "points 3"]) -> Boxer:

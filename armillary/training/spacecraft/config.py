@@ -6,12 +6,14 @@ from typing import Annotated, Any
 import tyro
 
 from armillary.data import Augmentation
+from armillary.data.spacecraft.augmentation import DomainAugmentation
 from armillary.models.box_regression import BoxRegressionConfig
 from armillary.models.spacecraft_pose import SpacecraftPoseConfig
 from armillary.training.stage import StageConfig
 
 # Parts in which the calls of one run may differ.
 BUDGETS = ("detector_training", "pose_training")
+VIEWS = Augmentation(shift=0.12, zoom=0.2, gain=0.0, tone=0.0, noise=0.0, blur=0.0)
 # Part of the minutes that the detector takes.
 DETECTOR_SHARE = 0.15
 
@@ -34,8 +36,10 @@ class SpacecraftTrainConfig:
     # How the pose model is trained.
     pose_training: StageConfig = StageConfig(batch_size=64, precision="bf16-mixed")
     # Random views of crops; boxes found by a detector are off by about as much as shift and zoom; the size is the
-    # pose model's.
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(shift=0.12, zoom=0.2))
+    # pose model's. Their looks are left to `domain`.
+    augmentation: Augmentation = VIEWS
+    # Changes of light, camera and background, so that other domains look like one more of them.
+    domain: DomainAugmentation = field(default_factory=DomainAugmentation)
     # Half the crop's width over the box, what the pose model sees.
     padding: float = 1.1
     # The stored crops are larger by this factor, room for shifts and turns.

@@ -14,8 +14,8 @@ from armillary.training.randomness import step_generator
 from armillary.training.spacecraft.frame_view import FrameView, without_object
 from armillary.training.stage import Draw, Stage
 
-# Changes the looks of pictures, by a generator's draws.
-Paint = Callable[[Float[Tensor, "batch channels height width"], torch.Generator], Tensor]
+# Changes the looks of pictures (batch, 1, height, width) by a generator's draws; masks may be None.
+Paint = Callable[[Tensor, torch.Generator, Tensor | None], Tensor]
 AT_ONCE = 128
 
 
@@ -56,7 +56,7 @@ class DetectorStage(Stage):
             images[out], boxes[out] = without_object(self.frames, chosen[out], generator), torch.nan
         images, boxes = self.view(images, boxes, generator)
         if self.paint is not None:
-            images = self.paint(images, generator)
+            images = self.paint(images, generator, None)
         return Draw((images.contiguous(memory_format=torch.channels_last), boxes))
 
     def loss(self, draw: Draw) -> Float[Tensor, ""]:

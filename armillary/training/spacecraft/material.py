@@ -1,7 +1,7 @@
 """Crops and reduced frames of a data set, made once for a run.
 
 RUN/material/
-  train/                crops (data/store.py)
+  train/                crops (data/store.py); their channels are grey, mask, 0
   train-frames.npz      reduced frames, masks, boxes
   validation/           the same of the held-out split
   validation-frames.npz
@@ -51,7 +51,7 @@ def load_material(
     # The frames are written last.
     if not frames.is_file():
         kept = FrameStore.empty(len(reader) if count is None else min(count, len(reader)), *_frame_size(config))
-        framed = FramedReader(reader, true_boxer(reader.spacecraft.points), kept, count)
+        framed = FramedReader(reader, true_boxer(reader.spacecraft.points), kept, count, masked=True)
         ImageStore.from_reader(framed, _crop_size(config), config.margin * config.padding, info, crops)
         kept.save(frames)
     return Material(padded(ImageStore.load(crops), config), FrameStore.load(frames))

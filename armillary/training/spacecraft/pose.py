@@ -16,6 +16,7 @@ from armillary.training.spacecraft.detector import Paint
 from armillary.training.stage import Draw, Stage
 
 AT_ONCE = 128
+MASKS_LOOKED_AT = 16
 
 
 class PoseStage(Stage):
@@ -23,7 +24,7 @@ class PoseStage(Stage):
 
     Args:
         network: with fresh weights; `metres` takes its scale from the crops.
-        crops: to train on, with translations.
+        crops: to train on, with translations; their channels are grey, mask, 0.
         held_out: to measure on.
         augmentation: random views of the crops, of the network's size.
         translation_weight: of the loss of the place.
@@ -45,15 +46,19 @@ class PoseStage(Stage):
             raise ValueError("expected crops with translations, got none; take a data set that has them")
         self.network, self.crops, self.held_out = network, crops, held_out
         self.augmentation, self.weight, self.paint = augmentation, translation_weight, paint
+        # Without any mask the data set has none.
+        self.masked = bool(crops.images[:MASKS_LOOKED_AT, 1].any())
         network.set_scale(crops.translations)
 
     def draw(self, count: int, generator: torch.Generator) -> Draw:
         """Random views of random crops: pictures, rotations, translations and cameras."""
         chosen = torch.randint(len(self.crops), (count,), generator=generator)
         batch = self.augmentation(self.crops[chosen], generator)
-        images = batch.images if self.paint is None else self.paint(batch.images, generator)
+        images, masks = batch.images[:, :1], batch.images[:, 1] > 0.5
+        if self.paint is not None:
+            images = self.paint(images, generator, masks if self.masked else None)
         assert batch.translations is not None and batch.intrinsics is not None
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         return Draw((images, batch.rotations, batch.translations, batch.intrinsics))
 
     def loss(self, draw: Draw) -> Float[Tensor, ""]:
@@ -71,7 +76,7 @@ class PoseStage(Stage):
         for part in torch.arange(len(self.held_out)).split(AT_ONCE):
             batch = centre_crop(self.held_out[part], self.augmentation.size).to(device)
             assert batch.translations is not None and batch.intrinsics is not None
-            answer = self.network.answer(batch.images)
+            answer = self.network.answer(batch.images[:, :1].expand(-1, 3, -1, -1))
             pose = self.network.to_metres(answer, batch.intrinsics)
             angles.append(geodesic_distance(answer.rotation.mode, batch.rotations))
             offset = torch.linalg.vector_norm(pose.translation - batch.translations, dim=-1)

@@ -22,7 +22,7 @@ from torch import nn
 from armillary.data.spacecraft import SpacecraftPhotos
 from armillary.training.run_folder import check_folder, open_folder
 from armillary.training.spacecraft.config import BUDGETS, SpacecraftTrainConfig
-from armillary.training.spacecraft.detector import DetectorStage, Paint
+from armillary.training.spacecraft.detector import DetectorStage
 from armillary.training.spacecraft.material import Material, load_material
 from armillary.training.spacecraft.pose import PoseStage
 from armillary.training.stage import run_stage
@@ -35,7 +35,6 @@ def train_spacecraft(
     folder: Path,
     training: SpacecraftPhotos,
     validation: SpacecraftPhotos,
-    paint: Paint | None = None,
     stop_after: int | None = None,
 ) -> bool:
     """Train detector and pose model, or take the run up; whether both are done.
@@ -45,7 +44,6 @@ def train_spacecraft(
         folder: the run folder.
         training: frames to train on.
         validation: frames of the same domain to measure on while training.
-        paint: changes the looks of pictures in training.
         stop_after: stop each network after so many steps although its budget is not used up.
     """
     config = prepared(config, training)
@@ -53,9 +51,8 @@ def train_spacecraft(
     open_folder(folder, config.to_json())
     seen = load_material(folder / "material", "train", training, config, config.pictures)
     held_out = load_material(folder / "material", "validation", validation, config, config.held_out, seen.crops.info)
-    return _detector(config, folder, seen, held_out, paint, stop_after) and _pose(
-        config, folder, seen, held_out, paint, stop_after
-    )
+    parts = config, folder, seen, held_out, stop_after
+    return _detector(*parts) and _pose(*parts)
 
 
 def prepared(config: SpacecraftTrainConfig, training: SpacecraftPhotos) -> SpacecraftTrainConfig:
@@ -72,11 +69,10 @@ def _detector(
     folder: Path,
     seen: Material,
     held_out: Material,
-    paint: Paint | None,
     stop_after: int | None,
 ) -> bool:
     network = _fresh(config.detector_training.seed, config.detector.build)
-    stage = DetectorStage(network, seen.frames, held_out.frames, config.empty, paint=paint)
+    stage = DetectorStage(network, seen.frames, held_out.frames, config.empty, paint=config.domain)
     return run_stage(stage, config.detector_training, folder / stage.name, _settings(config), stop_after)
 
 
@@ -85,12 +81,11 @@ def _pose(
     folder: Path,
     seen: Material,
     held_out: Material,
-    paint: Paint | None,
     stop_after: int | None,
 ) -> bool:
     network = _fresh(config.pose_training.seed, config.pose.build)
     parts = seen.crops, held_out.crops, config.augmentation, config.translation_weight
-    stage = PoseStage(network, *parts, paint)
+    stage = PoseStage(network, *parts, config.domain)
     settings = {**_settings(config), "padding": config.padding, "margin": config.margin}
     settings["info"] = seen.crops.info.to_json()
     return run_stage(stage, config.pose_training, folder / stage.name, settings, stop_after)

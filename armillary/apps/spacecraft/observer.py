@@ -1,0 +1,43 @@
+"""A run of `armillary spacecraft train` as what `armillary track` looks at frames with: rotations and positions."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from armillary.apps.film import TimedFrame
+from armillary.apps.spacecraft.predictor import SpacecraftPredictor
+from armillary.apps.track import Seen
+from armillary.data.picture import read_grey
+from armillary.data.spacecraft import LensCamera
+from armillary.tracking import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class SpacecraftObserver:
+    """Whole frames to observations: the weight of a frame is the detector's confidence.
+
+    Attributes:
+        predictor: of `load_spacecraft`.
+        camera: of the frames.
+    """
+
+    predictor: SpacecraftPredictor
+    camera: LensCamera
+
+    def __call__(self, frame: TimedFrame) -> Seen:
+        """Density, position and its covariance in the camera of the whole frame."""
+        if frame.file is None:
+            return Seen(Observation(frame.time, None), torch.full((3, 3), math.nan), None)
+        grey = read_grey(frame.file)
+        lens = self.camera.resized(grey.shape[2], grey.shape[1])
+        answer = self.predictor(lens.straighten(grey), lens.intrinsics.float())
+        pose, sure = answer.pose, answer.detection.confidence
+        seen = Observation(
+            frame.time,
+            pose.rotation,
+            sure,
+            pose.translation[0].double().cpu(),
+            pose.covariance[0].double().cpu(),
+        )
+        return Seen(seen, pose.rotation.mode[0].cpu(), answer.crop)

@@ -1,0 +1,138 @@
+"""`armillary spacecraft`: from rendered frames to a run, scores, a report, poses and pictures of single frames."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from armillary.apps.cli import main
+from armillary.apps.film import TimedFrame
+from armillary.apps.plots.outline import FrameView, silhouette, zoomed
+from armillary.apps.spacecraft.observer import SpacecraftObserver
+from armillary.apps.spacecraft.predictor import load_spacecraft
+from armillary.apps.spacecraft.source import load_surface, open_split
+from armillary.data.spacecraft import read_lens_camera
+from armillary.data.spacecraft.contour import mask_box
+from armillary.data.spacecraft.scene import SatelliteSettings
+from armillary.data.spacecraft.writer import write_satellite
+from armillary.evaluation.pose import read_submission
+
+TINY = ["--detector.height", "32", "--detector.width", "48", "--detector.channels", "8", "--pose.image-size", "32"]
+TINY += ["--pose.lmax", "2", "--pose-training.batch-size", "4", "--detector-training.batch-size", "4"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    counts = {"train": 6, "validation": 2, "lightbox": 2}
+    folder = tmp_path_factory.mktemp("craft") / "data"
+    return write_satellite(folder, counts, SatelliteSettings(width=96, height=60), "torch", progress=False)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path) -> Path:
+    folder = data.parent / "run"
+    words = ["spacecraft", "train", "--data", str(data), "--out", str(folder), "--steps", "2", *TINY]
+    assert main([*words, "--stop-after", "1"]) == 0
+    assert main(words) == 0 and main(words) == 0
+    assert (folder / "camera.json").is_file() and (folder / "model.ply").is_file()
+    return folder
+
+
+def test_scores_of_each_domain_and_a_report(data: Path, run: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "scores"
+    words = ["spacecraft", "evaluate", str(run), "--data", str(data), "--out", str(out), "--shown", "2"]
+    assert main(words) == 0
+    record = json.loads((out / "metrics.json").read_text())
+    assert {*record["kelvins"]} == {"speedplus", "spnv2"}
+    assert {*record["kelvins"]["speedplus"]["domains"]} == {"validation", "lightbox"}
+    submission = read_submission(out / "submission.csv")
+    assert submission.names[0].startswith("synthetic/") and submission.names[2].startswith("lightbox/")
+    poses = json.loads((out / "poses.json").read_text())
+    stated = torch.tensor([row["translation"] for row in poses["lightbox"]])
+    assert torch.allclose(stated.double(), submission.translation[2:], atol=1e-5)
+    assert "data:image/png" in (out / "report.html").read_text()
+    assert "| lightbox |" in capsys.readouterr().out
+
+
+def test_adaptation_is_measured_beside(data: Path, run: Path, tmp_path: Path) -> None:
+    words = ["spacecraft", "evaluate", str(run), "--data", str(data), "--out", str(tmp_path), "--adapt"]
+    assert main([*words, "--splits", "lightbox"]) == 0
+    record = json.loads((tmp_path / "metrics.json").read_text())
+    assert {*record["kelvins"]["spnv2"]["domains"]} == {"lightbox", "lightbox, adapted"}
+    assert (tmp_path / "submission-adapted.csv").is_file()
+
+
+def test_a_frame_gets_a_pose_and_a_picture(data: Path, run: Path, tmp_path: Path) -> None:
+    frame = data / "lightbox" / "images" / "img000001.jpg"
+    assert main(["spacecraft", "predict", str(run), str(frame), "--out", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "img000001.json").read_text())
+    assert record["found"] is (record["confidence"] >= 0.5)
+    rotation = torch.tensor(record["rotation"])
+    assert (rotation @ rotation.T - torch.eye(3)).abs().max() < 1e-5
+    assert torch.linalg.eigvalsh(torch.tensor(record["translation_covariance"])).min() > 0
+    with Image.open(tmp_path / "img000001.png") as picture:
+        assert picture.width > 500
+
+
+def test_a_dark_frame_says_that_there_is_nothing(run: Path, tmp_path: Path) -> None:
+    Image.new("L", (96, 60)).save(tmp_path / "dark.png")
+    words = ["spacecraft", "predict", str(run), str(tmp_path / "dark.png"), "--out", str(tmp_path / "out"), "--contour"]
+    assert main(words) == 0
+    record = json.loads((tmp_path / "out" / "dark.json").read_text())
+    assert not record["found"] and record["confidence"] == 0 and "no object" in record["note"]
+
+
+def test_whole_frames_and_their_crops_agree(data: Path, run: Path) -> None:
+    """One frame at a time and a reader of them: the same boxes, crops and poses, in the frame's camera."""
+    predictor, reader = load_spacecraft(run), open_split(data, "lightbox")
+    crops, found = predictor.crops(reader, progress=False)
+    poses = predictor.poses(crops)
+    sample = reader[1]
+    answer = predictor(sample.image, sample.intrinsics)
+    assert torch.equal(answer.detection.box, found[1].box)
+    assert torch.allclose(answer.pose.translation[0], poses.translation[1], atol=1e-4)
+    # The crop's camera turned back is the frame's: labels are as they were.
+    assert torch.allclose(crops.turns[1].T @ crops.rotations[1], sample.rotation, atol=1e-5)
+
+
+def test_a_film_is_observed_with_positions(data: Path, run: Path) -> None:
+    observer = SpacecraftObserver(load_spacecraft(run), read_lens_camera(run / "camera.json"))
+    seen = observer(TimedFrame(data / "lightbox" / "images" / "img000001.jpg", 0.1))
+    assert seen.observation.translation.shape == (3,) and 0 <= seen.observation.weight <= 1
+    assert observer(TimedFrame(None, 0.2)).observation.density is None
+
+
+def test_the_true_outline_is_the_mask(data: Path) -> None:
+    reader, surface = open_split(data, "lightbox"), load_surface(data)
+    sample = reader[0]
+    drawn = silhouette(surface, sample.rotation, sample.translation, sample.intrinsics, 60, 96)
+    assert sample.mask is not None
+    assert (drawn & sample.mask).sum() / (drawn | sample.mask).sum() > 0.9
+    # And in a part of the frame, where the box is in the middle.
+    view = zoomed(FrameView(sample.image, sample.intrinsics, surface), mask_box(sample.mask), side=80, margin=1.25)
+    box = mask_box(silhouette(surface, sample.rotation, sample.translation, view.intrinsics, 80, 80))
+    assert (box[:2] + box[2:]).sub(79).abs().max() < 5 and abs((box[2:] - box[:2]).max() - 64) < 5
+
+
+BAD = [
+    (["spacecraft", "trian"], "did you mean train?"),
+    (["spacecraft", "train", "--data", "no/such", "--out", "OUT"], "no/such: expected spacecraft laid out as SPEED+"),
+    (
+        ["spacecraft", "train", "--data", "DATA", "--out", "OUT", "--split", "tarin"],
+        "no split tarin; did you mean train?",
+    ),
+    (["spacecraft", "train", "--data", "DATA", "--out", "OUT", "--steps", "2", "--minutes", "3"], "got both; give one"),
+    (["spacecraft", "evaluate", "no/run", "--data", "DATA", "--out", "OUT"], "no/run: expected a finished run"),
+    (["spacecraft", "evaluate", "RUN", "--data", "DATA", "--out", "OUT", "--shown", "0"], "expected --pictures and"),
+    (["spacecraft", "predict", "DATA", "no.png", "--out", "OUT"], "no.png: no such picture"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), BAD)
+def test_mistakes_are_one_line(words: list[str], said: str, data: Path, run: Path, tmp_path: Path, capsys) -> None:
+    places = {"DATA": str(data), "RUN": str(run), "OUT": str(tmp_path / "out")}
+    assert main([places.get(word, word) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1

@@ -98,6 +98,9 @@ class SpacecraftPose(HarmonicModel):
 
     kind = "spacecraft_pose"
     config_type = SpacecraftPoseConfig
+    mean: Tensor
+    deviation: Tensor
+    squared_error: Tensor
 
     def __init__(self, config: SpacecraftPoseConfig, encoder: Encoder | None = None) -> None:
         super().__init__(config, encoder)

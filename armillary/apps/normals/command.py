@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from armillary.apps.parse import closest
+from armillary.apps.words import run_word
 
 WORDS = ("render", "train", "evaluate", "predict")
 
@@ -22,19 +22,4 @@ armillary normals WORD --help explains the options.
 
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
-    words = list(arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(HELP)
-        return
-    word, rest = words[0], words[1:]
-    if word == "render":
-        from armillary.apps.normals.render import main as command
-    elif word == "train":
-        from armillary.apps.normals.train import main as command
-    elif word == "evaluate":
-        from armillary.apps.normals.evaluate import main as command
-    elif word == "predict":
-        from armillary.apps.normals.predict import main as command
-    else:
-        raise ValueError(f"unknown word {word}; {closest(word, WORDS)}")
-    command(rest, started)
+    run_word("armillary.apps.normals", WORDS, HELP, arguments, started)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from armillary.apps.parse import closest
+from armillary.apps.words import run_word
 
 WORDS = ("render", "train", "evaluate", "predict")
 
@@ -21,19 +21,4 @@ armillary spacecraft WORD --help explains the options.
 
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
-    words = list(arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(HELP)
-        return
-    word, rest = words[0], words[1:]
-    if word == "render":
-        from armillary.apps.spacecraft.render import main as command
-    elif word == "train":
-        from armillary.apps.spacecraft.train import main as command
-    elif word == "evaluate":
-        from armillary.apps.spacecraft.evaluate import main as command
-    elif word == "predict":
-        from armillary.apps.spacecraft.predict import main as command
-    else:
-        raise ValueError(f"unknown word {word}; {closest(word, WORDS)}")
-    command(rest, started)
+    run_word("armillary.apps.spacecraft", WORDS, HELP, arguments, started)

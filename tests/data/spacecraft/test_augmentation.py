@@ -1,4 +1,4 @@
-"""Changes of pictures: off is nothing, values stay in range, grey stays grey, generators decide, labels are not moved."""
+"""Changes of pictures: off is nothing, values stay in range, grey stays grey, generators decide, nothing moves."""
 
 from dataclasses import replace
 

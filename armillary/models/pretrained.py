@@ -5,10 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from armillary.models.box_regression import BoxRegression
 from armillary.models.harmonic_regression import HarmonicRegression, HarmonicRegressionConfig
 from armillary.models.image2sphere import Image2Sphere, Image2SphereConfig
 from armillary.models.model import Model
 from armillary.models.normal_regression import KIND as SURFACE_NORMALS
+from armillary.models.spacecraft_pose import SpacecraftPose
 from armillary.models.spherical_embedding import KIND as SPHERICAL_EMBEDDING
 from armillary.models.spherical_regression import SphericalRegression, SphericalRegressionConfig
 from armillary.models.storage import read_config, read_record
@@ -27,6 +29,8 @@ OTHERS = {
     SURFACE_NORMALS: "surface normals; use `armillary normals`",
     SPHERICAL_EMBEDDING: "functions on the sphere; use `armillary relative`",
     VIEW_SYNTHESIS: "pictures; use `armillary turn`",
+    SpacecraftPose.kind: "poses of spacecraft; use `armillary spacecraft`",
+    BoxRegression.kind: "boxes of spacecraft; use `armillary spacecraft`",
 }
 
 

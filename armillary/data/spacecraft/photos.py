@@ -1,6 +1,6 @@
 """Pictures of one spacecraft with poses: what SPEED+, its tables and SPEED are read into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,11 +10,13 @@ from torch import Tensor
 from armillary.data.camera import project
 from armillary.data.picture import picture_files, read_grey
 from armillary.data.published import Faults, OnFault
+from armillary.data.record import read_json
 from armillary.data.sample import DatasetInfo, Reader, Sample
 from armillary.data.shapes import load_mesh
 from armillary.data.shapes.mesh_file import SUFFIXES
 from armillary.data.spacecraft.camera import LensCamera
 from armillary.data.spacecraft.label import Labels, sound_labels
+from armillary.so3 import SymmetryGroup
 
 # Corners of the body, feet of the solar panel and tips of the antennas of Tango, metres: tangoPoints.mat of
 # https://github.com/tpark94/spnv2.
@@ -45,18 +47,25 @@ class Spacecraft:
     points: Float[Tensor, "points 3"]
     centre: Float[Tensor, "3"]
     radius: float
+    symmetry: SymmetryGroup = field(default_factory=SymmetryGroup.trivial)
 
 
 TANGO = Spacecraft("tango", TANGO_POINTS, *TANGO_SPHERE)
 
 
 def find_spacecraft(folder: Path) -> Spacecraft:
-    """That of model.ply (.obj, .stl, ...; metres) in a folder, or Tango where there is none."""
+    """That of model.ply (.obj, .stl, ...; metres) in a folder, or Tango where there is none.
+
+    Its symmetry is in render.json of a satellite of our own.
+    """
     file = next((file for file in (folder / f"model{suffix}" for suffix in SUFFIXES) if file.is_file()), None)
     if file is None:
         return TANGO
     mesh = load_mesh(file)
-    return Spacecraft(folder.resolve().name, mesh.vertices, *mesh.bounding_sphere())
+    record = folder / "render.json"
+    entries = read_json(record, "render again").get("symmetry", {}) if record.is_file() else {}
+    group = SymmetryGroup.from_bop(entries)
+    return Spacecraft(folder.resolve().name, mesh.vertices, *mesh.bounding_sphere(), group)
 
 
 class SpacecraftPhotos(Reader):
@@ -116,7 +125,7 @@ class SpacecraftPhotos(Reader):
         self.categories = torch.zeros(len(chosen), dtype=torch.int64)
         self.partly_outside = _partly_outside(self.rotations, self.translations, camera, spacecraft)
         centres, radii = spacecraft.centre[None].float(), torch.tensor([spacecraft.radius])
-        self.info = DatasetInfo(name, (spacecraft.name,), (), centres, radii)
+        self.info = DatasetInfo(name, (spacecraft.name,), (spacecraft.symmetry,), centres, radii)
         self.spacecraft, self.camera = spacecraft, camera
 
     def __len__(self) -> int:

@@ -133,7 +133,9 @@ def test_bloom_adds_light_around_what_is_full_and_nothing_elsewhere() -> None:
     radiance = torch.zeros(2, 96, 160)
     radiance[0, 40:56, 70:90], radiance[1, 40:56, 70:90] = 3.0, 0.8
     quiet = {"blur": (0.0, 0.0), "electrons": (1e12, 1e12)}
-    plain, blooming = (expose(radiance, Sensor(bloom=bloom, **quiet), generator()) for bloom in ((0.0, 0.0), (0.5, 0.5)))
+    plain, blooming = (
+        expose(radiance, Sensor(bloom=bloom, **quiet), generator()) for bloom in ((0.0, 0.0), (0.5, 0.5))
+    )
     assert torch.equal(plain[1], blooming[1])
     assert int(blooming[0, 48, 95]) > int(plain[0, 48, 95]) + 10
 

@@ -107,6 +107,12 @@ def test_other_settings_or_files_in_the_folder_are_refused(tmp_path: Path) -> No
         render(tmp_path / "full")
 
 
+def test_the_symmetry_of_the_satellite_is_kept(satellite: Path, tmp_path: Path) -> None:
+    folder = render(tmp_path / "symmetric", {"lightbox": 1}, SatelliteSettings(member=4, width=160, height=100))
+    assert photos(folder, "lightbox").info.symmetries[0].order == 4
+    assert photos(satellite, "lightbox").info.symmetries[0].order == 1
+
+
 def test_a_film_is_a_split_with_times(tmp_path: Path) -> None:
     poses = Poses(*(each[:5] for each in draw_poses(SMALL, "film", 0)))
     film = write_film(tmp_path / "film", poses, np.arange(5) / 10, "sunlamp", SMALL)

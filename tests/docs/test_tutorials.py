@@ -15,12 +15,12 @@ SHAPE = re.compile(r"\([\d, ]*\)")
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 # Of a printed number. Pages that train a model: floats of another processor end at other weights, whose figures may be
 # any; what such a page must keep are its words, its shapes and its errors of rounding.
-RELATIVE = {"harmonics": 0.02, "walkthrough": math.inf, "predictions": math.inf}
+RELATIVE = {"harmonics": 0.02, "walkthrough": math.inf, "predictions": math.inf, "embeddings": math.inf}
 # A printed error of rounding, like 3e-15, may be this many times as large.
 ROUNDING = 30.0
 # Mean absolute difference of two pictures, colours in [0, 1]: another font or lines one pixel off give 0.01. Globes and
 # clouds drawn from other weights give up to 0.05; a page without its globes or photographs, more.
-DIFFERENCE = {"harmonics": 0.015, "walkthrough": 0.15, "predictions": 0.15}
+DIFFERENCE = {"harmonics": 0.015, "walkthrough": 0.15, "predictions": 0.15, "embeddings": 0.15}
 
 
 def difference(said: str, printed: str, relative: float) -> str:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 import tyro
@@ -12,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from armillary.apps.film import TimedFrame, timed_frames
+from armillary.apps.film import timed_frames
 from armillary.apps.machine import check_output, checked_device
+from armillary.apps.observer import Observer, RotationObserver
 from armillary.apps.parse import parse
 from armillary.apps.plots.drawing import Drawing, drawings_png
 from armillary.apps.plots.frame_axes import FrameAxes
@@ -41,7 +41,6 @@ examples:
 
 STRIP = 12  # frames of the strip, at most
 COLUMNS = 6
-BLANK = 0.02  # of 1: a picture whose colours differ by less shows nothing
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class TrackCommand:
     # A folder of pictures, or a CSV file of their names and times.
     frames: tyro.conf.Positional[Path]
 
-    # A run folder of `armillary train`, or a model folder.
+    # A run folder of `armillary train` or of `armillary spacecraft train`, or a model folder.
     model: Path
 
     # The folder for the results.
@@ -73,54 +72,6 @@ class TrackCommand:
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-class Seen(NamedTuple):
-    """What a model says of a frame.
-
-    Attributes:
-        observation: for the filter.
-        rotation: the answer to this frame alone; NaN without one.
-        image: what the model saw, the object in its middle; None for a missing frame.
-    """
-
-    observation: Observation
-    rotation: Float[Tensor, "3 3"]
-    image: Float[Tensor, "3 height width"] | None
-
-
-@runtime_checkable
-class Observer(Protocol):
-    """Whatever looks at frames: one of rotations alone, or one that measures positions as well."""
-
-    def __call__(self, frame: TimedFrame) -> Seen:
-        """Look at one frame."""
-        ...
-
-
-@dataclass(frozen=True)
-class RotationObserver:
-    """A model of rotations as an `Observer`.
-
-    Attributes:
-        predictor: the model with what it takes to feed it.
-        category: of the object, for a model that wants to be told.
-    """
-
-    predictor: Predictor
-    category: str | None = None
-
-    def __call__(self, frame: TimedFrame) -> Seen:
-        """The model's density; weight 0 where the picture is of one colour."""
-        nothing = torch.full((3, 3), math.nan)
-        if frame.file is None:
-            return Seen(Observation(frame.time, None), nothing, None)
-        sample = self.predictor.sample(frame.file, self.category)
-        spread = sample.image.flatten(1).amax(1) - sample.image.flatten(1).amin(1)
-        if float(spread.max()) < BLANK:
-            return Seen(Observation(frame.time, None, weight=0.0), nothing, sample.image)
-        prediction = self.predictor.predict([sample])[0]
-        return Seen(Observation(frame.time, prediction.density), prediction.rotation, prediction.image)
-
-
 def main(arguments: Sequence[str], started: float) -> None:
     """Run the command."""
     command = parse(TrackCommand, arguments, "armillary track", description=DESCRIPTION)
@@ -128,13 +79,13 @@ def main(arguments: Sequence[str], started: float) -> None:
     frames = timed_frames(command.frames, command.fps)
     check_output(command.out)
     group = parse_symmetry(command.symmetry) if command.symmetry else None
-    predictor = load(command.model, checked_device(command.device))
-    follow = RotationFilter(motion, group or _known_symmetry(predictor, command.category))
+    observer, known = _observer(command)
+    follow = RotationFilter(motion, group or known)
     strip = {round(index) for index in torch.linspace(0, len(frames) - 1, min(STRIP, len(frames))).tolist()}
     answers: list[Float[Tensor, "3 3"]] = []
     images: dict[int, Float[Tensor, "3 height width"] | None] = {}
 
-    def observations(observer: Observer) -> Iterator[Observation]:
+    def observations() -> Iterator[Observation]:
         for index, frame in enumerate(tqdm(frames, desc="following", unit="frame", delay=1)):
             seen = observer(frame)
             answers.append(seen.rotation.double())
@@ -142,7 +93,7 @@ def main(arguments: Sequence[str], started: float) -> None:
                 images[index] = seen.image
             yield seen.observation
 
-    result = track(observations(RotationObserver(predictor, command.category)), follow)
+    result = track(observations(), follow)
     names = [frame.file.name if frame.file else "" for frame in frames]
     record = {"frames_from": str(command.frames), "model": str(command.model), **result.to_json(names)}
     timeline, pictures = _timeline(result, torch.stack(answers)), _strip(result, images, names)
@@ -151,6 +102,17 @@ def main(arguments: Sequence[str], started: float) -> None:
     write_atomically(command.out / "strip.png", drawings_png(pictures))
     write_json(command.out / "track.json", record)
     print(_summary(result, command.out))
+
+
+def _observer(command: TrackCommand) -> tuple[Observer, SymmetryGroup | None]:
+    """What looks at the frames, and the symmetry its model knows of."""
+    device = checked_device(command.device)
+    if (command.model / "detector").is_dir():
+        from armillary.apps.spacecraft.observer import load_observer
+
+        return load_observer(command.model, device), None
+    predictor = load(command.model, device)
+    return RotationObserver(predictor, command.category), _known_symmetry(predictor, command.category)
 
 
 def _known_symmetry(predictor: Predictor, category: str | None) -> SymmetryGroup | None:

@@ -126,6 +126,9 @@ def reduced(updated: Updated, most: int, keep: int | None) -> Updated:
         most: How many hypotheses, at most.
         keep: Label of one that stays whatever its weight; a heavier one that says the same goes on under this label.
     """
+    if not len(updated.belief):
+        # Nothing was seen yet, and this frame has no peak either.
+        return updated
     order = updated.belief.log_weight.argsort(descending=True, stable=True)
     belief, support = updated.belief.take(order).normalised(), updated.support[order]
     number, into = torch.arange(len(belief)), _absorber(belief)

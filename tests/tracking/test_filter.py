@@ -339,3 +339,10 @@ def test_wrong_calls_are_refused():
         RotationFilter(outlier=0.0)
     with pytest.raises(ValueError, match="expected memory"):
         RotationFilter(patience=0)
+
+
+def test_before_anything_is_seen_a_frame_without_a_peak_shows_nothing():
+    follow = RotationFilter(ConstantVelocity())
+    for density in (HarmonicDistribution(torch.zeros(so3_size(4))), Uniform()):
+        assert follow.update(density) == "unseen"
+        assert follow.estimate is None and len(follow.belief) == 0

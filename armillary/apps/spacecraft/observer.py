@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from armillary.apps.film import TimedFrame
-from armillary.apps.spacecraft.predictor import SpacecraftPredictor
-from armillary.apps.track import Seen
+from armillary.apps.observer import Seen
+from armillary.apps.spacecraft.predictor import SpacecraftPredictor, load_spacecraft
 from armillary.data.picture import read_grey
 from armillary.data.spacecraft import LensCamera
+from armillary.data.spacecraft.camera import read_lens_camera
 from armillary.tracking import Observation
 
 
@@ -41,3 +43,8 @@ class SpacecraftObserver:
             pose.covariance[0].double().cpu(),
         )
         return Seen(seen, pose.rotation.mode[0].cpu(), answer.crop)
+
+
+def load_observer(run: Path, device: torch.device) -> SpacecraftObserver:
+    """The observer of a run folder, with the camera it was trained for."""
+    return SpacecraftObserver(load_spacecraft(run, device), read_lens_camera(run / "camera.json"))

@@ -10,10 +10,9 @@ from PIL import Image
 from armillary.apps.cli import main
 from armillary.apps.film import TimedFrame
 from armillary.apps.plots.outline import FrameView, silhouette, zoomed
-from armillary.apps.spacecraft.observer import SpacecraftObserver
+from armillary.apps.spacecraft.observer import load_observer
 from armillary.apps.spacecraft.predictor import load_spacecraft
 from armillary.apps.spacecraft.source import load_surface, open_split
-from armillary.data.spacecraft import read_lens_camera
 from armillary.data.spacecraft.contour import mask_box
 from armillary.data.spacecraft.scene import SatelliteSettings
 from armillary.data.spacecraft.writer import write_satellite
@@ -98,10 +97,17 @@ def test_whole_frames_and_their_crops_agree(data: Path, run: Path) -> None:
 
 
 def test_a_film_is_observed_with_positions(data: Path, run: Path) -> None:
-    observer = SpacecraftObserver(load_spacecraft(run), read_lens_camera(run / "camera.json"))
+    observer = load_observer(run, torch.device("cpu"))
     seen = observer(TimedFrame(data / "lightbox" / "images" / "img000001.jpg", 0.1))
     assert seen.observation.translation.shape == (3,) and 0 <= seen.observation.weight <= 1
     assert observer(TimedFrame(None, 0.2)).observation.density is None
+
+
+def test_a_film_of_whole_frames_is_followed(data: Path, run: Path, tmp_path: Path) -> None:
+    words = ["track", str(data / "lightbox" / "images"), "--model", str(run), "--out", str(tmp_path / "track")]
+    assert main(words) == 0
+    frames = json.loads((tmp_path / "track" / "track.json").read_text())["frames"]
+    assert frames and all("rotation" in frame for frame in frames)
 
 
 def test_the_true_outline_is_the_mask(data: Path) -> None:

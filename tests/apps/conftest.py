@@ -1,12 +1,21 @@
 """One small run for all tests of the commands: rendered, trained for four steps."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from armillary.apps.cli import main
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """A command flushes denormals for its process; here others share it."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

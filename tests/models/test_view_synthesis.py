@@ -116,7 +116,7 @@ def test_other_models_and_coefficients_are_refused(tmp_path):
     from armillary.models.normal_regression import NormalRegressionConfig
 
     NormalRegressionConfig(height=32, width=32, channels=8).build().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="got 'normal_regression'; name a synthesiser's folder"):
+    with pytest.raises(ValueError, match="expected a model that draws views, got 'normal_regression'"):
         ViewSynthesiser.from_pretrained(tmp_path)
     CONFIGS["grid"].build().save_pretrained(tmp_path / "views")
     with pytest.raises(ValueError, match="got one of pictures; use `armillary turn` with it"):

@@ -126,7 +126,8 @@ def relative_table(figures: Sequence[RelativeFigures]) -> str:
         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
         | same instance | correlation | 4.0 | 4.0 | 9.5 | 80.0 | 90.0 | 95.0 | 81.0 |  | 20 |
     """
-    head = "| setting | method | all: median ° | median ° | mean ° | Acc@10 | Acc@15 | Acc@30 | AUC@30 | log-lik. | pairs |"
+    errors, shares = "all: median ° | median ° | mean °", "Acc@10 | Acc@15 | Acc@30 | AUC@30"
+    head = f"| setting | method | {errors} | {shares} | log-lik. | pairs |"
     rule = f"|---|---|{'---:|' * 9}"
     return "\n".join([head, rule, *map(_row, figures)])
 

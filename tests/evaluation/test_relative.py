@@ -286,7 +286,7 @@ def test_tables_name_methods_and_categories(generator):
     right = relative_figures("correlation", "same", pairs, RelativeAnswers(pairs.truth))
     chance = relative_figures("chance", "same", pairs, RelativeAnswers(random_rotations(8, generator=generator)))
     table = relative_table([right, chance]).splitlines()
-    assert len(table) == 4 and all(line.count("|") == 11 for line in table)
+    assert len(table) == 4 and all(line.count("|") == 12 for line in table)
     assert category_table([right, chance]).splitlines()[2].startswith("| bottle | 0.0 |")
     record = right.to_json()
     assert record["per_category"]["mug"]["pairs"] == 4 and record["mean"]["log_likelihood"] is None

@@ -6,7 +6,6 @@ points away from the camera is thin and behind the others. Where a data set stat
 perspective from the middle of the picture, which the sheet says.
 """
 
-import base64
 import html
 import io
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from armillary.apps.report import data_uri
 from armillary.data import Sample, project
 from armillary.data.camera import unproject
 from armillary.so3 import matrix_to_quat_wxyz
@@ -155,10 +155,9 @@ f => f.hidden = this.value && f.dataset.category != this.value)"><option value="
 def _figure(tile: Tile) -> str:
     buffer = io.BytesIO()
     tile.picture.save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
     name, category = html.escape(tile.name), html.escape(tile.category)
     return (
-        f'<figure data-category="{category}"><span><img alt="{name}" src="data:image/png;base64,{data}"></span>'
+        f'<figure data-category="{category}"><span><img alt="{name}" src="{data_uri(buffer.getvalue())}"></span>'
         f"<figcaption>{name}<br>{category}<br><small>{tile.quaternion}</small></figcaption></figure>\n"
     )
 

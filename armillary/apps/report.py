@@ -76,7 +76,7 @@ def write_report(
         _error_tables(metrics),
         *(picture_section(picture) for picture in pictures),
         f"<h2>How to reproduce</h2><pre>{html.escape(reproduce)}</pre>",
-        _details(details),
+        details_section(details),
     ]
     write_atomically(path, page(title, lead, body).encode("utf-8"))
 
@@ -181,6 +181,7 @@ def picture_section(picture: Picture) -> str:
     return f"<h2>{title}</h2>{note}<img alt='{title}' src='{data_uri(picture.png)}'>"
 
 
-def _details(details: Mapping[str, str]) -> str:
+def details_section(details: Mapping[str, str]) -> str:
+    """A heading and a table of names and values."""
     rows = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in details.items())
     return f"<h2>Details</h2><table>{rows}</table>"

@@ -1,12 +1,11 @@
 """A turned picture as one page: the input beside the frame that a slider chooses, all pictures inside the file."""
 
-import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from armillary.apps.report import STYLE
+from armillary.apps.report import Picture, data_uri, details_section, page, picture_section
 from armillary.data.atomic import write_atomically
 
 _STYLE = """
@@ -55,24 +54,17 @@ def write_turn_report(
         sheet: All of them in one PNG.
         details: Further facts, name to value.
     """
-    rows = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in details.items())
     # The script's data are base64 and angles: nothing in them can end it.
-    script = _SCRIPT.replace("FRAMES", json.dumps([_uri(frame) for frame in frames]))
+    script = _SCRIPT.replace("FRAMES", json.dumps([data_uri(frame) for frame in frames]))
     script = script.replace("NAMES", json.dumps([*names]))
-    page = (
-        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
-        f"<meta name='viewport' content='width=device-width'><style>{STYLE}{_STYLE}</style></head><body>"
-        f"<h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>"
-        f"<div class='pair'><figure><img alt='input' src='{_uri(picture)}'><figcaption>input, as the model sees it"
-        f"</figcaption></figure><figure><img id='frame' alt='decoded picture' src='{_uri(frames[0])}'><figcaption>"
+    body = [
+        f"<div class='pair'><figure><img alt='input' src='{data_uri(picture)}'><figcaption>input, as the model sees it"
+        f"</figcaption></figure><figure><img id='frame' alt='decoded picture' src='{data_uri(frames[0])}'><figcaption>"
         f"decoded, turned by <output id='angle'>{html.escape(names[0])}</output></figcaption></figure></div>"
         f"<div class='controls'><input type='range' id='slider' min='0' max='{len(frames) - 1}' value='0' "
-        "aria-label='angle'><button id='play'>turn</button></div>"
-        f"<h2>All frames</h2><img alt='all frames' src='{_uri(sheet)}'><h2>Details</h2><table>{rows}</table>"
-        f"<script>{script}</script></body></html>\n"
-    )
-    write_atomically(path, page.encode("utf-8"))
-
-
-def _uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+        "aria-label='angle'><button id='play'>turn</button></div>",
+        picture_section(Picture("All frames", sheet)),
+        details_section(details),
+        f"<script>{script}</script>",
+    ]
+    write_atomically(path, page(title, lead, body, _STYLE).encode("utf-8"))

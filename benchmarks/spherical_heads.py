@@ -30,6 +30,7 @@ from armillary.apps.machine import flush_denormals, use_threads
 from armillary.data import ImageStore
 from armillary.data.atomic import write_atomically
 from armillary.data.record import write_json
+from armillary.data.rendering import shapes_of
 from armillary.distributions import Modes, SO3Distribution
 from armillary.models import (
     HarmonicRegressionConfig,
@@ -216,7 +217,7 @@ def main() -> None:
 
 def split(store: ImageStore) -> tuple[ImageStore, ImageStore]:
     """Views to train on, and all views of the shapes that are held out; a view is named SHAPE/VIEW."""
-    shape = torch.tensor([int(name.split("/")[0]) for name in store.names])
+    shape = shapes_of(store)
     held_out = shape % HELD_OUT == HELD_OUT - 1
     if not bool(held_out.any()):
         held_out = torch.arange(len(store)) % HELD_OUT == HELD_OUT - 1

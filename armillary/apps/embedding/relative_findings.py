@@ -15,11 +15,11 @@ from tqdm import tqdm
 from armillary.apps.embedding.calibration import calibrate
 from armillary.apps.embedding.run import AT_ONCE, EmbeddingRun
 from armillary.data import ImageStore
+from armillary.data.rendering import shapes_of
 from armillary.evaluation.relative_figures import RelativeFigures, relative_figures
 from armillary.evaluation.relative_pairs import Kind, Pairs, RelativeAnswers, answer_by_correlation, sample_pairs
 from armillary.training.embedding.material import Part
 from armillary.training.embedding.shape_set import ShapeSet
-from armillary.training.embedding.student import shapes_of
 
 SEED = 11
 # Pairs for which the teacher looks at turned shapes: rays are cast anew for each view.

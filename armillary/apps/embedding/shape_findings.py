@@ -3,8 +3,8 @@
 import torch
 
 from armillary.apps.embedding.run import AT_ONCE, EmbeddingRun
+from armillary.data.rendering import shapes_of
 from armillary.evaluation.few_shot import WAYS, ShapeFigures, degree_descriptor, pixel_descriptor, shape_figures
-from armillary.training.embedding.student import shapes_of
 
 # More than the five examples of an episode.
 FEWEST_SHAPES = 6

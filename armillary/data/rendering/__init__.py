@@ -9,3 +9,4 @@ from .renderer import Frames as Frames
 from .renderer import Renderer as Renderer
 from .scene import SceneSettings as SceneSettings
 from .store import rendered_store as rendered_store
+from .store import shapes_of as shapes_of

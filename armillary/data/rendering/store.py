@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from tqdm import tqdm
 
 from armillary.data.rendering.lighting import BackgroundKind
@@ -13,6 +15,11 @@ from armillary.data.rendering.scene import BLOCK, LightKind, PoseKind, SceneSett
 from armillary.data.sample import DatasetInfo
 from armillary.data.shapes.shape import Shape
 from armillary.data.store import ImageStore
+
+
+def shapes_of(views: ImageStore) -> Int[Tensor, " views"]:
+    """Number of the shape that each view of a `rendered_store` shows, from its name SHAPE/VIEW; parts keep numbers."""
+    return torch.tensor([int(name.split("/")[0]) for name in views.names])
 
 
 def rendered_store(

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.data import ImageStore, centre_crop
+from armillary.data.rendering import shapes_of
 from armillary.models.siamese_regression import SiameseRegression
 from armillary.so3 import SymmetryGroup
-from armillary.training.embedding.student import shapes_of
+from armillary.training.embedding.pairs import median_error_deg, random_views
 from armillary.training.stage import Draw, Stage
 
 # Pairs of held-out views looked at in one validation.
@@ -52,7 +53,7 @@ class SiameseStage(Stage[SiameseRegression]):
         """First pictures and rotations, second ones, and which symmetry each pair has."""
         first = torch.randint(len(self.views), (count,), generator=generator)
         per_shape = len(self.views) // len(self.group)
-        second = self.shape[first] * per_shape + torch.randint(per_shape, (count,), generator=generator)
+        second = random_views(self.shape[first], per_shape, generator)
         return Draw((*self._look(self.views, first), *self._look(self.views, second), self.group[self.shape[first]]))
 
     def loss(self, draw: Draw) -> Float[Tensor, ""]:
@@ -66,11 +67,9 @@ class SiameseStage(Stage[SiameseRegression]):
         first = torch.arange(0, len(self.held_out), count)[:HELD_OUT_PAIRS]
         device = next(self.network.parameters()).device
         (images, rotations), (others, other_rotations) = (self._look(self.held_out, first + k) for k in (0, 1))
-        found = self.network(images.to(device), others.to(device)).cpu().double()
+        found = self.network(images.to(device), others.to(device)).cpu()
         groups = [self.groups[place] for place in self.held_out_group[self.held_out_shape[first]].tolist()]
-        turned = zip(groups, rotations.double(), found @ other_rotations.double(), strict=True)
-        error = torch.stack([group.distance(*pair) for group, *pair in turned])
-        return {"relative_median_deg": error.median().rad2deg().item()}
+        return {"relative_median_deg": median_error_deg(groups, found, rotations, other_rotations)}
 
     def save(self, folder: Path, metadata: dict[str, Any]) -> None:
         """The network."""

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from armillary.data import Augmentation, Batch, ImageStore, centre_crop
+from armillary.data import ImageStore, centre_crop
+from armillary.data.rendering import shapes_of
 from armillary.distributions import TurnedGrid
 from armillary.harmonics import align_s2, rotate_s2
 from armillary.models.spherical_embedding import SphericalEmbedding
@@ -26,6 +27,7 @@ from armillary.nn.sphere_map_loss import (
     weighted_huber,
 )
 from armillary.so3 import SymmetryGroup
+from armillary.training.embedding.pairs import median_error_deg, random_views
 from armillary.training.stage import Draw, Stage
 
 # Views of held-out shapes looked at in one validation, two of each shape.
@@ -78,7 +80,6 @@ class StudentStage(Stage[SphericalEmbedding]):
         held_out_maps: of those.
         symmetries: of those, one for each.
         loss: weights of its terms.
-        augmentation: random views of the pictures; None takes them as they are.
     """
 
     name = "student"
@@ -92,11 +93,9 @@ class StudentStage(Stage[SphericalEmbedding]):
         held_out_maps: Float[Tensor, "others channels coeffs"],
         symmetries: Sequence[SymmetryGroup],
         loss: MapLoss,
-        augmentation: Augmentation | None = None,
     ) -> None:
         self.network, self.views, self.maps = network, views, maps
-        self.weights, self.augmentation = loss, augmentation
-        self.shape = shapes_of(views)
+        self.weights = loss
         chosen = _pairs(shapes_of(held_out))
         shown = shapes_of(held_out)[chosen]
         self.seen, self.seen_maps = held_out[chosen], held_out_maps[shown]
@@ -107,14 +106,9 @@ class StudentStage(Stage[SphericalEmbedding]):
         views, per_shape = self.weights.views, len(self.views) // len(self.maps)
         shape = torch.randint(len(self.maps), (-(-count // views),), generator=generator)
         shape = shape.repeat_interleave(views)[:count]
-        chosen = shape * per_shape + torch.randint(per_shape, (count,), generator=generator)
-        batch = self._look(self.views[chosen], generator)
-        return Draw((batch.images, batch.rotations, self.maps[self.shape[chosen]]))
-
-    def _look(self, views: ImageStore, generator: torch.Generator) -> Batch:
-        if self.augmentation is None:
-            return centre_crop(views, self.network.config.image_size)
-        return self.augmentation(views, generator)
+        chosen = self.views[random_views(shape, per_shape, generator)]
+        batch = centre_crop(chosen, self.network.config.image_size)
+        return Draw((batch.images, batch.rotations, self.maps[shape]))
 
     def loss(self, draw: Draw) -> Float[Tensor, ""]:
         """The weighted sum of the terms."""
@@ -154,20 +148,13 @@ class StudentStage(Stage[SphericalEmbedding]):
         predicted = torch.cat([self.network(part.to(device)).cpu() for part in images.split(128)])
         target = rotate_s2(self.seen_maps, self.seen.rotations[:, None])
         found = align_s2(predicted[::2], predicted[1::2], channel_dim=-2).rotation[:, 0]
-        first, second = self.seen.rotations.double().unflatten(0, (-1, 2)).unbind(1)
-        views = zip(self.symmetries, first, found.double() @ second, strict=True)
-        error = torch.stack([group.distance(*pair) for group, *pair in views]).median().rad2deg().item()
+        error = median_error_deg(self.symmetries, found, self.seen.rotations[::2], self.seen.rotations[1::2])
         return {"map_error": relative_map_error(predicted, target).mean().item(), "relative_median_deg": error}
 
     def save(self, folder: Path, metadata: dict[str, Any]) -> None:
         """The network, with what a program needs to feed it."""
         info = {"data": self.views.info.to_json(), "margin": self.views.margin}
         self.network.save_pretrained(folder, {**metadata, **info})
-
-
-def shapes_of(views: ImageStore) -> Int[Tensor, " views"]:
-    """Number of the shape that each view shows, from its name SHAPE/VIEW."""
-    return torch.tensor([int(name.split("/")[0]) for name in views.names])
 
 
 def _pairs(shape: Int[Tensor, " views"]) -> Int[Tensor, " chosen"]:

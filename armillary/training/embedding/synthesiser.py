@@ -13,11 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.data import ImageStore, centre_crop
+from armillary.data.rendering import shapes_of
 from armillary.data.structural_similarity import ssim
 from armillary.harmonics import rotate_s2
 from armillary.models.spherical_embedding import SphericalEmbedding
 from armillary.models.view_synthesis import ViewSynthesiser
-from armillary.training.embedding.student import shapes_of
+from armillary.training.embedding.pairs import random_views
 from armillary.training.picture_loss import SSIM_WEIGHT, picture_loss
 from armillary.training.stage import Draw, Stage
 
@@ -64,7 +65,7 @@ class SynthesiserStage(Stage[ViewSynthesiser]):
         """Maps as they are to be decoded, the pictures that give the colours, and those to be drawn."""
         place = torch.randint(len(self.views), (count,), generator=generator)
         per_shape = len(self.views) // len(self.maps)
-        other = self.shape[place] * per_shape + torch.randint(per_shape, (count,), generator=generator)
+        other = random_views(self.shape[place], per_shape, generator)
         inputs, seen = self._pictures(self.views, other), round(count * self.student_share)
         turned = rotate_s2(self.maps[self.shape[place[seen:]]], self.views.rotations[place[seen:]][:, None])
         relative = self.views.rotations[place[:seen]] @ self.views.rotations[other[:seen]].mT

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from armillary.data import ImageStore, rendered_store
+from armillary.data.rendering import shapes_of
 from armillary.data.shapes.collection import folder_models, zoo_members
 from armillary.data.virtual_camera import aim
 from armillary.harmonics import rotate_s2
@@ -17,7 +18,7 @@ from armillary.models.view_synthesis import ViewSynthesisConfig
 from armillary.so3 import random_rotations, rotation_z
 from armillary.training.embedding.shape_set import ShapeSet
 from armillary.training.embedding.siamese import SiameseStage
-from armillary.training.embedding.student import MapLoss, StudentStage, shapes_of
+from armillary.training.embedding.student import MapLoss, StudentStage
 from armillary.training.embedding.synthesiser import SynthesiserStage
 from armillary.training.embedding.teacher import TeacherStage
 from armillary.training.randomness import step_generator

@@ -61,12 +61,12 @@ def main() -> None:
     flush_denormals()
     use_threads(command.threads)
     training, test = shapes(command.data, command.teacher.side // 2 - 1, command.out / "shapes")
-    torch.manual_seed(command.config.seed)
-    stage = TeacherStage(
-        replace(command.teacher, classes=len(training.categories)).build(), training, test, command.turns
-    )
-    folder = command.out / command.turns
-    run_stage(stage, command.config, folder, {"data": command.data, "turns": command.turns})
+    config, folder = replace(command.teacher, classes=len(training.categories)), command.out / command.turns
+
+    def make() -> TeacherStage:
+        return TeacherStage(config.build(), training, test, command.turns)
+
+    run_stage(make, command.config, folder, {"data": command.data, "turns": command.turns})
     network = SphericalTeacher.from_pretrained(folder / "model")
     record = measure(network, test)
     print(json.dumps({"turns": command.turns, **record}, indent=1))

@@ -3,7 +3,7 @@ on the seed and on k alone, so a resumed run continues.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -156,12 +156,16 @@ class _Draws:
 
 
 def run_stage(
-    stage: Stage[Any], config: StageConfig, folder: Path, settings: Mapping[str, Any], stop_after: int | None = None
+    make: Callable[[], Stage[Any]],
+    config: StageConfig,
+    folder: Path,
+    settings: Mapping[str, Any],
+    stop_after: int | None = None,
 ) -> bool:
     """Train a stage in its run folder, or take it up where it stopped; whether it is done.
 
     Args:
-        stage: what is trained, with fresh weights.
+        make: makes what is trained, its network first, for whose weights the seed is set; not called if all is done.
         config: how.
         folder: its run folder.
         settings: everything else the result depends on beside the data, as JSON values; saved with the model too.
@@ -171,8 +175,10 @@ def run_stage(
     check_folder(folder, record, BUDGETS)
     state = read_checkpoint(folder)
     if is_trained(folder, state, budget):
-        write_log(folder, f"{stage.name}: already trained")
+        write_log(folder, f"{folder.name}: already trained")
         return True
+    torch.manual_seed(config.seed)
+    stage = make()
     open_folder(folder, record)
     parameters = sum(parameter.numel() for parameter in stage.network.parameters())
     write_log(folder, f"{stage.name}: {'training' if state is None else 'resuming'}, {parameters:,} parameters")

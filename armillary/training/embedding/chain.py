@@ -14,11 +14,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from armillary.models.siamese_regression import SiameseRegressionConfig
 from armillary.models.spherical_embedding import SphericalEmbedding
@@ -32,9 +30,8 @@ from armillary.training.embedding.student import StudentStage
 from armillary.training.embedding.synthesiser import SynthesiserStage
 from armillary.training.embedding.teacher import TeacherStage
 from armillary.training.run_folder import check_folder, open_folder
-from armillary.training.stage import StageConfig, run_stage
+from armillary.training.stage import run_stage
 
-Network = TypeVar("Network", bound=nn.Module)
 # Settings that the calls of one run may give anew.
 BUDGETS = ("teacher_training", "student_training", "synthesiser_training")
 
@@ -67,43 +64,46 @@ def load_maps(folder: Path, shapes: ShapeSet) -> Float[Tensor, "shapes channels 
 
 
 def _teacher(config: EmbeddingTrainConfig, folder: Path, material: Material, stop_after: int | None) -> bool:
-    shapes, held_out = material.shapes("train"), material.shapes("test")
-    network = _fresh(config.teacher_training, replace(config.teacher, classes=len(shapes.categories)).build)
-    stage = TeacherStage(network, shapes, held_out, config.turns)
+    def make() -> TeacherStage:
+        shapes, held_out = material.shapes("train"), material.shapes("test")
+        network = replace(config.teacher, classes=len(shapes.categories)).build()
+        return TeacherStage(network, shapes, held_out, config.turns)
+
     settings = {"source": config.material.source, "turns": config.turns}
-    return run_stage(stage, config.teacher_training, folder / stage.name, settings, stop_after)
+    return run_stage(make, config.teacher_training, folder / "teacher", settings, stop_after)
 
 
 def _student(config: EmbeddingTrainConfig, folder: Path, material: Material, stop_after: int | None) -> bool:
-    held_out = material.shapes("test")
-    maps, held_out_maps = (load_maps(folder, shapes) for shapes in (material.shapes("train"), held_out))
-    sizes = {"channels": maps.shape[1], "lmax": _lmax(config), "image_size": config.material.size}
-    network = _fresh(config.student_training, replace(config.student, **sizes).build)
-    views = material.views("train"), maps, material.views("test"), held_out_maps, held_out.symmetries
-    stage = StudentStage(network, *views, config.loss)
+    def make() -> StudentStage:
+        network = replace(config.student, **_sizes(config)).build()
+        held_out = material.shapes("test")
+        maps, held_out_maps = (load_maps(folder, shapes) for shapes in (material.shapes("train"), held_out))
+        views = material.views("train"), maps, material.views("test"), held_out_maps, held_out.symmetries
+        return StudentStage(network, *views, config.loss)
+
     settings = {"source": config.material.source, "loss": asdict(config.loss)}
-    return run_stage(stage, config.student_training, folder / stage.name, settings, stop_after)
+    return run_stage(make, config.student_training, folder / "student", settings, stop_after)
 
 
 def _synthesiser(config: EmbeddingTrainConfig, folder: Path, material: Material, stop_after: int | None) -> bool:
-    maps = load_maps(folder, material.shapes("train"))
-    student = SphericalEmbedding.from_pretrained(folder / "student" / "model")
-    sizes = {"channels": maps.shape[1], "lmax": _lmax(config), "image_size": config.material.size}
-    network = _fresh(config.synthesiser_training, replace(config.synthesiser, **sizes).build)
-    stage = SynthesiserStage(network, material.views("train"), maps, student, material.views("test"))
-    return run_stage(
-        stage, config.synthesiser_training, folder / stage.name, {"source": config.material.source}, stop_after
-    )
+    def make() -> SynthesiserStage:
+        network = replace(config.synthesiser, **_sizes(config)).build()
+        maps = load_maps(folder, material.shapes("train"))
+        student = SphericalEmbedding.from_pretrained(folder / "student" / "model")
+        return SynthesiserStage(network, material.views("train"), maps, student, material.views("test"))
+
+    settings = {"source": config.material.source}
+    return run_stage(make, config.synthesiser_training, folder / "synthesiser", settings, stop_after)
 
 
 def _siamese(config: EmbeddingTrainConfig, folder: Path, material: Material, stop_after: int | None) -> bool:
-    rival = SiameseRegressionConfig(encoder=config.student.encoder, image_size=config.material.size)
-    network = _fresh(config.student_training, rival.build)
-    parts = [(material.views(part), material.shapes(part).symmetries) for part in ("train", "test")]
-    stage = SiameseStage(network, *parts[0], *parts[1])
-    return run_stage(
-        stage, config.student_training, folder / stage.name, {"source": config.material.source}, stop_after
-    )
+    def make() -> SiameseStage:
+        rival = SiameseRegressionConfig(encoder=config.student.encoder, image_size=config.material.size)
+        parts = [(material.views(part), material.shapes(part).symmetries) for part in ("train", "test")]
+        return SiameseStage(rival.build(), *parts[0], *parts[1])
+
+    settings = {"source": config.material.source}
+    return run_stage(make, config.student_training, folder / "siamese", settings, stop_after)
 
 
 def _absolute(config: EmbeddingTrainConfig, folder: Path, material: Material, stop_after: int | None) -> bool:
@@ -119,10 +119,8 @@ STAGES: Mapping[StageName, Callable[[EmbeddingTrainConfig, Path, Material, int |
 }
 
 
-def _lmax(config: EmbeddingTrainConfig) -> int:
-    return config.teacher.sides[config.teacher.embedding] // 2 - 1
-
-
-def _fresh(training: StageConfig, build: Callable[[], Network]) -> Network:
-    torch.manual_seed(training.seed)
-    return build()
+def _sizes(config: EmbeddingTrainConfig) -> dict[str, int]:
+    """What student and synthesiser have from the teacher and the pictures."""
+    block = config.teacher.embedding
+    lmax = config.teacher.sides[block] // 2 - 1
+    return {"channels": config.teacher.channels[block], "lmax": lmax, "image_size": config.material.size}

@@ -11,7 +11,6 @@
       pose/
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,9 +70,11 @@ def _detector(
     held_out: Material,
     stop_after: int | None,
 ) -> bool:
-    network = _fresh(config.detector_training.seed, config.detector.build)
-    stage = DetectorStage(network, seen.frames, held_out.frames, config.empty, paint=config.domain)
-    return run_stage(stage, config.detector_training, folder / stage.name, _settings(config), stop_after)
+    def make() -> DetectorStage:
+        network = _for_maps(config.detector.build())
+        return DetectorStage(network, seen.frames, held_out.frames, config.empty, paint=config.domain)
+
+    return run_stage(make, config.detector_training, folder / "detector", _settings(config), stop_after)
 
 
 def _pose(
@@ -83,19 +84,21 @@ def _pose(
     held_out: Material,
     stop_after: int | None,
 ) -> bool:
-    network = _fresh(config.pose_training.seed, config.pose.build)
-    parts = seen.crops, held_out.crops, config.augmentation, config.translation_weight
-    stage = PoseStage(network, *parts, config.domain)
+    def make() -> PoseStage:
+        network = _for_maps(config.pose.build())
+        parts = seen.crops, held_out.crops, config.augmentation, config.translation_weight
+        return PoseStage(network, *parts, config.domain)
+
     settings = {**_settings(config), "padding": config.padding, "margin": config.margin}
     settings["info"] = seen.crops.info.to_json()
-    return run_stage(stage, config.pose_training, folder / stage.name, settings, stop_after)
+    return run_stage(make, config.pose_training, folder / "pose", settings, stop_after)
 
 
 def _settings(config: SpacecraftTrainConfig) -> dict[str, Any]:
     return {"source": config.source}
 
 
-def _fresh(seed: int, build: Callable[[], Network]) -> Network:
-    torch.manual_seed(seed)
+def _for_maps(network: Network) -> Network:
+    """With the channels of a place together in memory, as convolutions like them."""
     # Typed as a module call: only 4-D parameters take the format.
-    return build().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -85,7 +85,7 @@ def test_a_stage_that_was_stopped_ends_as_one_that_was_not(
         torch.manual_seed(0)
         for stop in stops:
             stages[name].network.load_state_dict(fresh)
-            run_stage(stages[name], config, tmp_path / folder, {}, stop)
+            run_stage(lambda: stages[name], config, tmp_path / folder, {}, stop)
         weights[folder] = (tmp_path / folder / "model" / "model.safetensors").read_bytes()
     assert weights["whole"] == weights["halved"]
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from armillary.data import ImageStore, centre_crop
 from armillary.data.atomic import write_atomically
+from armillary.data.evenly import evenly_chosen
 from armillary.data.record import read_npz
 from armillary.evaluation import nearest_neighbour
 
@@ -37,7 +38,7 @@ class Lookup:
     @classmethod
     def from_store(cls, store: ImageStore, image_size: int) -> "Lookup":
         """Thumbnails of at most `MOST_VIEWS` views, evenly spaced."""
-        index = torch.linspace(0, len(store) - 1, min(len(store), MOST_VIEWS)).round().long()
+        index = evenly_chosen(len(store), MOST_VIEWS)
         thumbnails = []
         for part in index.split(512):
             pictures = centre_crop(store[part], image_size).images

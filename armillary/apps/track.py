@@ -21,6 +21,7 @@ from armillary.apps.plots.timeline import Timeline
 from armillary.apps.predictor import Predictor, load
 from armillary.apps.render import parse_symmetry
 from armillary.data.atomic import write_atomically
+from armillary.data.evenly import evenly_chosen
 from armillary.data.record import write_json
 from armillary.so3 import SymmetryGroup, geodesic_distance
 from armillary.tracking import ConstantVelocity, Observation, RotationFilter, Track, track
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     group = parse_symmetry(command.symmetry) if command.symmetry else None
     observer, known = _observer(command)
     follow = RotationFilter(motion, group or known)
-    strip = {round(index) for index in torch.linspace(0, len(frames) - 1, min(STRIP, len(frames))).tolist()}
+    strip = {*evenly_chosen(len(frames), STRIP).tolist()}
     answers: list[Float[Tensor, "3 3"]] = []
     images: dict[int, Float[Tensor, "3 height width"] | None] = {}
 

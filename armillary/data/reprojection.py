@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from armillary.data.camera import project
+from armillary.data.evenly import evenly_chosen
 from armillary.data.framing import plain_background_mask
 from armillary.data.sample import Reader, Sample
 from armillary.so3 import matrix_to_quat_wxyz, matrix_to_quat_xyzw, quat_wxyz_to_matrix, quat_xyzw_to_matrix
@@ -41,7 +42,7 @@ def require_reprojection(reader: Reader, points: Float[Tensor, "points 3"], sour
         points: on the object's surface, in the object frame.
         source: for the message.
     """
-    chosen = torch.linspace(0, len(reader) - 1, min(len(reader), SAMPLES)).round().long().tolist()
+    chosen = evenly_chosen(len(reader), SAMPLES).tolist()
     few = points[:: -(-len(points) // POINTS)]
     shares = [share for share in (reading_shares(reader[index], few) for index in chosen) if share is not None]
     if not shares:

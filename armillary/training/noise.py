@@ -3,6 +3,7 @@
 import torch
 
 from armillary.data import ImageStore, centre_crop
+from armillary.data.evenly import evenly_chosen
 from armillary.models import PointModel
 
 # Views looked at: the standard error of a standard deviation is then 1.5 %.
@@ -24,7 +25,7 @@ def fit_noise(model: PointModel, views: ImageStore) -> None:
     """
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
-    index = torch.linspace(0, len(views) - 1, min(len(views), MOST_VIEWS)).round().long()
+    index = evenly_chosen(len(views), MOST_VIEWS)
     said, truth = [], []
     for part in index.split(BATCH_SIZE):
         batch = centre_crop(views[part], model.config.image_size).to(device)

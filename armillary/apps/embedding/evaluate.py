@@ -15,6 +15,7 @@ from armillary.apps.machine import check_output, flush_denormals, use_threads
 from armillary.apps.parse import parse
 from armillary.apps.report import Picture, page, picture_section, table_section
 from armillary.data.atomic import write_atomically
+from armillary.data.evenly import evenly_chosen
 from armillary.data.record import write_json
 from armillary.evaluation.few_shot import shape_table
 from armillary.evaluation.relative_figures import category_table, relative_table
@@ -100,7 +101,7 @@ def evaluate_embedding(folder: Path, out: Path, pairs: int) -> str:
 def _teacher_record(run: EmbeddingRun) -> dict[str, object]:
     shapes, generator = run.material.shapes("test"), torch.Generator().manual_seed(0)
     turned = random_rotations(len(shapes), generator=generator)
-    some = torch.linspace(0, len(shapes) - 1, min(64, len(shapes))).round().long()
+    some = evenly_chosen(len(shapes), 64)
     errors = block_errors(run.teacher, shapes.coeffs[some], turned[some])
     return {
         "categories": len(shapes.categories),

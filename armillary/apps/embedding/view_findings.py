@@ -4,6 +4,7 @@ import torch
 
 from armillary.apps.embedding.run import EmbeddingRun
 from armillary.apps.plots.view_sheet import compared_views, view_sheet_png
+from armillary.data.evenly import evenly_chosen
 from armillary.evaluation.novel_views import NovelViewFigures, nearest_known_view, novel_view_figures
 from armillary.evaluation.relative_pairs import sample_pairs
 from armillary.harmonics import rotate_s2
@@ -23,7 +24,7 @@ def view_findings(run: EmbeddingRun, count: int) -> tuple[NovelViewFigures, byte
     drawn = draw_views(run.synthesiser, turned, inputs)
     answers = {"drawn": drawn, "copy": inputs, "nearest view": run.pictures(known[nearest])}
     figures = novel_view_figures(relative, truth, answers)
-    shown = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
+    shown = evenly_chosen(count, SHOWN)
     names = [pairs.categories[index] for index in pairs.category[shown].tolist()]
     some = {name: pictures[shown] for name, pictures in answers.items()}
     return figures, view_sheet_png(*compared_views(inputs[shown], truth[shown], some, relative[shown], names))

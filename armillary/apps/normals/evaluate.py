@@ -15,6 +15,7 @@ from armillary.apps.normals.source import NormalSource, open_source
 from armillary.apps.parse import parse
 from armillary.apps.plots.normal_map import Column, normal_sheet_png
 from armillary.data.atomic import write_atomically
+from armillary.data.evenly import evenly_chosen
 from armillary.data.normals import NormalReader, NormalSample, open_normals
 from armillary.data.normals import write_normals as write_normal_file
 from armillary.data.normals.encoding import Bits
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     write_json(command.out / "metrics.json", {**asked, "runs": record})
     # From the best to the worst for the last run.
     order = medians.argsort()
-    places = torch.linspace(0, len(reader) - 1, min(command.shown, len(reader))).round().long()
+    places = evenly_chosen(len(reader), command.shown)
     rows = [_row(reader[int(index)], sources) for index in order[places]]
     write_atomically(command.out / "sheet.png", normal_sheet_png(rows))
     print(f"see {command.out / 'sheet.png'} and metrics.json")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from armillary.apps.spacecraft.predictor import Detection, SpacecraftPredictor
 from armillary.data import ImageStore
+from armillary.data.evenly import evenly_chosen
 from armillary.data.spacecraft import SpacecraftPhotos
 from armillary.distributions.pose import PoseDistribution
 from armillary.evaluation.pose import kelvins_score
@@ -90,8 +91,7 @@ def answer_domain(
         adapt: whether to adapt.
     """
     crops, found = predictor.crops(reader, count)
-    chosen = len(reader) if count is None else min(count, len(reader))
-    places = tuple(torch.linspace(0, len(reader) - 1, chosen).round().long().tolist())
+    places = tuple(evenly_chosen(len(reader), len(reader) if count is None else count).tolist())
     kept = split, crops, places, tuple(found)
     answers = [_answer(*kept, predictor.poses(crops), adapted=False)]
     if adapt:

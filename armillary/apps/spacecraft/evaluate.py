@@ -19,6 +19,7 @@ from armillary.apps.spacecraft.domain import DomainAnswer, answer_domain
 from armillary.apps.spacecraft.predictor import load_spacecraft
 from armillary.apps.spacecraft.source import load_surface, open_split, split_names
 from armillary.data.atomic import write_atomically
+from armillary.data.evenly import evenly_chosen
 from armillary.data.record import write_json
 from armillary.data.shapes import Mesh
 from armillary.data.spacecraft import SpacecraftPhotos
@@ -105,13 +106,14 @@ def main(arguments: Sequence[str], started: float) -> None:
     write_json(command.out / "poses.json", {answer.name: answer.to_json() for answer in answers})
     surface = load_surface(command.run)
     rows = [_pictures(answer, readers[answer.split], surface, command.shown) for answer in answers]
-    write_atomically(command.out / "pictures.png", drawings_png(rows))
+    pictures = drawings_png(rows)
+    write_atomically(command.out / "pictures.png", pictures)
     table = tables["speedplus"].markdown()
     body = [
         table_section("Scores with the challenge's thresholds", table),
         table_section("Scores with SPNv2's thresholds", tables["spnv2"].markdown()),
         table_section("Detection", _detection_table(answers)),
-        picture_section(Picture("Poses", (command.out / "pictures.png").read_bytes(), NOTE)),
+        picture_section(Picture("Poses", pictures, NOTE)),
         f"<h2>How to reproduce</h2><pre>{html.escape(_reproduce(command))}</pre>",
     ]
     lead = f"{command.run} on {command.data}: whole frames, box, virtual camera, pose."
@@ -152,7 +154,7 @@ def _detection_table(answers: Sequence[DomainAnswer]) -> str:
 def _pictures(answer: DomainAnswer, reader: SpacecraftPhotos, surface: Mesh, shown: int) -> list[Drawing]:
     """Views from the best to the worst."""
     order = answer.scores().argsort()
-    chosen = order[torch.linspace(0, len(order) - 1, min(shown, len(order))).round().long()]
+    chosen = order[evenly_chosen(len(order), shown)]
     return [_panel(answer, int(place), reader, surface) for place in chosen]
 
 

@@ -9,6 +9,7 @@ import torch
 from armillary.apps.film import TimedFrame
 from armillary.apps.observer import Seen
 from armillary.apps.spacecraft.predictor import SpacecraftPredictor, load_spacecraft
+from armillary.apps.spacecraft.source import CAMERA
 from armillary.data.picture import read_grey
 from armillary.data.spacecraft import LensCamera
 from armillary.data.spacecraft.camera import read_lens_camera
@@ -47,4 +48,4 @@ class SpacecraftObserver:
 
 def load_observer(run: Path, device: torch.device) -> SpacecraftObserver:
     """The observer of a run folder, with the camera it was trained for."""
-    return SpacecraftObserver(load_spacecraft(run, device), read_lens_camera(run / "camera.json"))
+    return SpacecraftObserver(load_spacecraft(run, device), read_lens_camera(run / CAMERA))

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from armillary.data.evenly import evenly_chosen
 from armillary.data.sample import Reader, Sample
 from armillary.data.spacecraft.frame_store import FrameStore, seen_box
 
@@ -35,8 +36,7 @@ class FramedReader(Reader):
     ) -> None:
         self.reader, self.boxer, self.frames, self.info = reader, boxer, frames, reader.info
         self.masked = masked
-        chosen = len(reader) if count is None else min(count, len(reader))
-        self.places = torch.linspace(0, len(reader) - 1, chosen).round().long().tolist()
+        self.places = evenly_chosen(len(reader), len(reader) if count is None else count).tolist()
 
     def __len__(self) -> int:
         return len(self.places)

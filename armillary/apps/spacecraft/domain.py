@@ -15,7 +15,7 @@ from armillary.data.spacecraft import SpacecraftPhotos
 from armillary.distributions.pose import PoseDistribution
 from armillary.evaluation.pose import kelvins_score
 from armillary.models.spacecraft_pose import SpacecraftPose
-from armillary.so3 import geodesic_distance
+from armillary.so3 import SymmetryGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,8 @@ class DomainAnswer:
     deviation: Float[Tensor, "views 3"]
     entropy: Float[Tensor, " views"]
     detections: tuple[Detection, ...]
+    # Rotations that look alike are the same answer.
+    symmetry: SymmetryGroup
 
     @property
     def name(self) -> str:
@@ -49,11 +51,12 @@ class DomainAnswer:
 
     def scores(self) -> Float[Tensor, " views"]:
         """Kelvins score of each frame."""
-        return kelvins_score(self.rotation, self.translation, self.true_rotation, self.true_translation).pose
+        poses = self.rotation, self.translation, self.true_rotation, self.true_translation
+        return kelvins_score(*poses, symmetry=self.symmetry).pose
 
     def errors(self, place: int) -> tuple[float, float]:
         """Degrees and metres of one frame."""
-        angle = geodesic_distance(self.rotation[place].double(), self.true_rotation[place].double())
+        angle = self.symmetry.distance(self.rotation[place].double(), self.true_rotation[place].double())
         return math.degrees(angle), float(torch.linalg.vector_norm((self.translation - self.true_translation)[place]))
 
     def detection_figures(self) -> dict[str, float]:
@@ -129,4 +132,5 @@ def _answer(
         pose.covariance.diagonal(dim1=-2, dim2=-1).sqrt().cpu(),
         pose.rotation.entropy().cpu(),
         found,
+        crops.info.symmetries[0],
     )

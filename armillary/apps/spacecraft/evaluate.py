@@ -17,23 +17,33 @@ from armillary.apps.plots.outline import PREDICTED, TRUE, DrawnPose, FrameView, 
 from armillary.apps.report import Picture, page, picture_section, table_section
 from armillary.apps.spacecraft.domain import DomainAnswer, answer_domain
 from armillary.apps.spacecraft.predictor import load_spacecraft
-from armillary.apps.spacecraft.source import load_surface, open_split, split_names
+from armillary.apps.spacecraft.source import load_surface, open_split, split_names, surface_file
 from armillary.data.atomic import write_atomically
 from armillary.data.evenly import evenly_chosen
 from armillary.data.record import write_json
-from armillary.data.shapes import Mesh
+from armillary.data.shapes import Mesh, Shape
 from armillary.data.spacecraft import SpacecraftPhotos
 from armillary.data.spacecraft.frame_store import projected_box
-from armillary.evaluation.pose import SPEEDPLUS_2021, SPNV2, score_poses, write_submission
+from armillary.evaluation.pose import (
+    SPEEDPLUS_2021,
+    SPNV2,
+    KelvinsThresholds,
+    ObjectModel,
+    Pictures,
+    PoseScores,
+    score_poses,
+    write_submission,
+)
 
 SPLITS = ("validation", "lightbox", "sunlamp")
 THRESHOLDS = {"speedplus": SPEEDPLUS_2021, "spnv2": SPNV2}
 
 DESCRIPTION = """Measure a run on whole frames: detector, virtual camera, pose.
 
-DIR gets metrics.json (errors and Kelvins scores of each domain, with the thresholds of the challenge and of SPNv2),
-submission.csv (the challenge's form), poses.json and report.html with pictures. --adapt also measures the
-model after it was adapted to each domain's pictures, without their labels.
+DIR gets metrics.json (errors and Kelvins scores of each domain, with the thresholds of the challenge and of SPNv2, and
+BOP's recalls where the run has the spacecraft's surface), submission.csv (the challenge's form), poses.json and
+report.html with pictures. Rotations that look alike are one answer. --adapt also measures the model after it was
+adapted to each domain's pictures, without their labels.
 
 examples:
   armillary spacecraft evaluate run --data satellite --out scores
@@ -94,7 +104,14 @@ def main(arguments: Sequence[str], started: float) -> None:
         answer_domain(predictor, name, reader, command.pictures, command.adapt) for name, reader in readers.items()
     ]
     answers = [answer for several in answers for answer in several]
-    tables = {key: _scores(answers, limits) for key, limits in THRESHOLDS.items()}
+    surface, views = load_surface(command.run), readers[names[0]]
+    # Recalls need a surface; they are the same whatever Kelvins' thresholds are, and stand in the first table.
+    shape = Shape(views.spacecraft.name, surface, views.spacecraft.symmetry)
+    model = None if surface_file(command.run) is None else ObjectModel.of_shape(shape)
+    tables = {
+        key: _scores(answers, limits, views, model if limits is SPEEDPLUS_2021 else None)
+        for key, limits in THRESHOLDS.items()
+    }
     command.out.mkdir(parents=True, exist_ok=True)
     record = {key: scores.to_json() for key, scores in tables.items()}
     found = {answer.name: answer.detection_figures() for answer in answers}
@@ -104,7 +121,6 @@ def main(arguments: Sequence[str], started: float) -> None:
         if part:
             _write_submission(command.out / f"{kind}.csv", part)
     write_json(command.out / "poses.json", {answer.name: answer.to_json() for answer in answers})
-    surface = load_surface(command.run)
     rows = [_pictures(answer, readers[answer.split], surface, command.shown) for answer in answers]
     pictures = drawings_png(rows)
     write_atomically(command.out / "pictures.png", pictures)
@@ -128,10 +144,15 @@ NOTE = (
 )
 
 
-def _scores(answers: Sequence[DomainAnswer], limits: object):  # noqa: ANN202
+def _scores(
+    answers: Sequence[DomainAnswer], limits: KelvinsThresholds, views: SpacecraftPhotos, model: ObjectModel | None
+) -> PoseScores:
+    """By domain; with a model, BOP's recalls too."""
     names = [answer.name for answer in answers for _ in answer.names]
-    columns = (torch.cat([getattr(answer, key) for answer in answers]) for key in POSES)
-    return score_poses(*columns, names, limits)  # type: ignore[arg-type]
+    columns = [torch.cat([getattr(answer, key) for answer in answers]) for key in POSES]
+    camera, models = views.camera, None if model is None else [model]
+    pictures = Pictures(camera.intrinsics.float().expand(len(names), 3, 3), (camera.height, camera.width))
+    return score_poses(*columns, names, limits, [views.spacecraft.symmetry], models, pictures)
 
 
 POSES = ("rotation", "translation", "true_rotation", "true_translation")

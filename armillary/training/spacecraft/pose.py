@@ -11,7 +11,6 @@ from torch import Tensor
 
 from armillary.data import Augmentation, ImageStore, centre_crop
 from armillary.models.spacecraft_pose import SpacecraftPose
-from armillary.so3 import geodesic_distance
 from armillary.training.spacecraft.detector import Paint
 from armillary.training.stage import Draw, Stage
 
@@ -71,14 +70,14 @@ class PoseStage(Stage):
 
     def figures(self) -> Mapping[str, float]:
         """Median errors and mean losses of held-out crops."""
-        device = next(self.network.parameters()).device
+        device, symmetry = next(self.network.parameters()).device, self.held_out.info.symmetries[0]
         angles, lengths, losses = [], [], []
         for part in torch.arange(len(self.held_out)).split(AT_ONCE):
             batch = centre_crop(self.held_out[part], self.augmentation.size).to(device)
             assert batch.translations is not None and batch.intrinsics is not None
             answer = self.network.answer(batch.images[:, :1].expand(-1, 3, -1, -1))
             pose = self.network.to_metres(answer, batch.intrinsics)
-            angles.append(geodesic_distance(answer.rotation.mode, batch.rotations))
+            angles.append(symmetry.distance(answer.rotation.mode, batch.rotations))
             offset = torch.linalg.vector_norm(pose.translation - batch.translations, dim=-1)
             lengths.append(offset / torch.linalg.vector_norm(batch.translations, dim=-1))
             truth = batch.rotations, batch.translations, batch.intrinsics

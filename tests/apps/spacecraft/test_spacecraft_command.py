@@ -1,6 +1,7 @@
 """`armillary spacecraft`: from rendered frames to a run, scores, a report, poses and pictures of single frames."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from armillary.apps.cli import main
 from armillary.apps.film import TimedFrame
 from armillary.apps.plots.outline import FrameView, silhouette, zoomed
+from armillary.apps.spacecraft.domain import answer_domain
 from armillary.apps.spacecraft.observer import load_observer
 from armillary.apps.spacecraft.predictor import load_spacecraft
 from armillary.apps.spacecraft.source import load_surface, open_split
@@ -17,6 +19,7 @@ from armillary.data.spacecraft.contour import mask_box
 from armillary.data.spacecraft.scene import SatelliteSettings
 from armillary.data.spacecraft.writer import write_satellite
 from armillary.evaluation.pose import read_submission
+from armillary.so3 import SymmetryGroup
 
 TINY = ["--detector.height", "32", "--detector.width", "48", "--detector.channels", "8", "--pose.image-size", "32"]
 TINY += ["--pose.lmax", "2", "--pose-training.batch-size", "4", "--detector-training.batch-size", "4"]
@@ -45,7 +48,11 @@ def test_scores_of_each_domain_and_a_report(data: Path, run: Path, tmp_path: Pat
     assert main(words) == 0
     record = json.loads((out / "metrics.json").read_text())
     assert {*record["kelvins"]} == {"speedplus", "spnv2"}
-    assert {*record["kelvins"]["speedplus"]["domains"]} == {"validation", "lightbox"}
+    domains = record["kelvins"]["speedplus"]["domains"]
+    assert {*domains} == {"validation", "lightbox"}
+    # The run has the spacecraft's surface, so there are recalls; once, beside the challenge's scores.
+    assert 0 <= domains["lightbox"]["average_recall"] <= 1
+    assert record["kelvins"]["spnv2"]["domains"]["lightbox"]["average_recall"] is None
     submission = read_submission(out / "submission.csv")
     assert submission.names[0].startswith("synthetic/") and submission.names[2].startswith("lightbox/")
     poses = json.loads((out / "poses.json").read_text())
@@ -53,6 +60,20 @@ def test_scores_of_each_domain_and_a_report(data: Path, run: Path, tmp_path: Pat
     assert torch.allclose(stated.double(), submission.translation[2:], atol=1e-5)
     assert "data:image/png" in (out / "report.html").read_text()
     assert "| lightbox |" in capsys.readouterr().out
+
+
+def test_a_symmetric_satellite_is_scored_to_the_nearest_that_looks_alike(data: Path, run: Path) -> None:
+    predictor, reader = load_spacecraft(run), open_split(data, "lightbox")
+    (answer,) = answer_domain(predictor, "lightbox", reader)
+    group = SymmetryGroup.dihedral(2)
+    turned = replace(
+        answer,
+        rotation=answer.true_rotation @ group.elements()[1].to(answer.true_rotation),
+        translation=answer.true_translation,
+    )
+    assert turned.errors(0)[0] == pytest.approx(180, abs=0.1) and turned.scores().min() > 3
+    alike = replace(turned, symmetry=group)
+    assert alike.errors(0)[0] == pytest.approx(0, abs=0.1) and alike.scores().max() == 0
 
 
 def test_adaptation_is_measured_beside(data: Path, run: Path, tmp_path: Path) -> None:

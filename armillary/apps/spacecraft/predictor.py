@@ -1,6 +1,7 @@
 """A trained detector and pose model applied to whole frames: find the object, aim a virtual camera at it, answer."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from armillary.data.spacecraft.framed import FramedReader
 from armillary.distributions.pose import PoseDistribution
 from armillary.models import read_metadata
 from armillary.models.box_regression import BoxRegression
+from armillary.models.quarter_turns import pose_over_turns
 from armillary.models.spacecraft_pose import SpacecraftPose
 from armillary.so3 import matrix_to_quat_wxyz
 
@@ -72,6 +74,7 @@ class SpacecraftPredictor:
         padding: half the crop's width over the box.
         margin: crops are first cut larger by this factor, as in training.
         device: where to compute.
+        turns: answer with the mean over the four quarter turns of each crop.
     """
 
     detector: BoxRegression | None
@@ -79,6 +82,7 @@ class SpacecraftPredictor:
     padding: float = 1.1
     margin: float = 1.5
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    turns: bool = True
 
     def __call__(
         self, image: Float[Tensor, "channels height width"], intrinsics: Float[Tensor, "3 3"]
@@ -143,11 +147,12 @@ class SpacecraftPredictor:
             model: another than the predictor's, as one adapted to these crops.
         """
         model, parts = model or self.model, []
+        pose = partial(pose_over_turns, model) if self.turns else model.pose
         for part in torch.arange(len(crops)).split(AT_ONCE):
             batch = centre_crop(crops[part], model.config.image_size).to(self.device)
             assert batch.intrinsics is not None
             # The crop's camera is turned towards the object: turn back.
-            parts.append(model.pose(batch.images, batch.intrinsics).turned(crops.turns[part].mT.to(self.device)))
+            parts.append(pose(batch.images, batch.intrinsics).turned(crops.turns[part].mT.to(self.device)))
         return joined(parts)
 
     @property
@@ -167,13 +172,16 @@ def joined(parts: list[PoseDistribution]) -> PoseDistribution:
     )
 
 
-def load_spacecraft(run: Path, device: torch.device | None = None, contour: bool = False) -> SpacecraftPredictor:
+def load_spacecraft(
+    run: Path, device: torch.device | None = None, contour: bool = False, turns: bool = True
+) -> SpacecraftPredictor:
     """The predictor of a run folder of `armillary spacecraft train`.
 
     Args:
         run: its folder.
         device: where to compute, by default the processor.
         contour: find the object by its contour instead of the detector.
+        turns: answer with the mean over the four quarter turns of each crop.
     """
     folders = [run / name / "model" for name in ("detector", "pose")]
     if not run.is_dir() or not all(folder.is_dir() for folder in folders):
@@ -185,7 +193,7 @@ def load_spacecraft(run: Path, device: torch.device | None = None, contour: bool
     detector = None if contour else BoxRegression.from_pretrained(folders[0]).to(device)
     metadata = read_metadata(folders[1])
     model = SpacecraftPose.from_pretrained(folders[1]).to(device)
-    return SpacecraftPredictor(detector, model, metadata["padding"], metadata["margin"], device)
+    return SpacecraftPredictor(detector, model, metadata["padding"], metadata["margin"], device, turns)
 
 
 def _inside(box: Float[Tensor, "4"], rows: int, columns: int) -> Float[Tensor, "4"]:

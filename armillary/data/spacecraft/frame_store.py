@@ -55,7 +55,8 @@ class FrameStore:
         self.frames[place] = (small * 255).round().to(torch.uint8)
         box = sample.box
         if sample.mask is not None:
-            self.masks[place] = reduce_frame(sample.mask[None].float(), height, width)[0][0] > 0.5
+            # Wherever a pixel shows some of it: thin parts count.
+            self.masks[place] = reduce_frame(sample.mask[None].float(), height, width)[0][0] > 0.02
             box = mask_box(sample.mask) if box is None else box
         if box is not None:
             self.boxes[place] = (box + 0.5) * scale - 0.5

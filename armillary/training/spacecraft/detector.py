@@ -10,7 +10,6 @@ from torch import Tensor
 
 from armillary.data.spacecraft.frame_store import FrameStore
 from armillary.models.box_regression import BoxAnswer, BoxRegression
-from armillary.training.randomness import step_generator
 from armillary.training.spacecraft.frame_view import FrameView, without_object
 from armillary.training.stage import Draw, Stage
 
@@ -44,8 +43,7 @@ class DetectorStage(Stage):
     ) -> None:
         self.network, self.frames, self.held_out = network, frames, held_out
         self.empty, self.view, self.paint = empty, view or FrameView(), paint
-        places = torch.arange(len(held_out))
-        self.emptied = without_object(held_out, places, step_generator(0, 0))
+        self.emptied = without_object(held_out, torch.arange(len(held_out)))
 
     def draw(self, count: int, generator: torch.Generator) -> Draw:
         """Frames with their boxes."""
@@ -53,7 +51,7 @@ class DetectorStage(Stage):
         images, boxes = self.frames.frames[chosen].float() / 255, self.frames.boxes[chosen]
         out = torch.rand(count, generator=generator) < self.empty
         if bool(out.any()):
-            images[out], boxes[out] = without_object(self.frames, chosen[out], generator), torch.nan
+            images[out], boxes[out] = without_object(self.frames, chosen[out]), torch.nan
         images, boxes = self.view(images, boxes, generator)
         if self.paint is not None:
             images = self.paint(images, generator, None)

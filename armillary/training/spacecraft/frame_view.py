@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from armillary.data.spacecraft.filling import filled
 from armillary.data.spacecraft.frame_store import FrameStore
 
 # A box of which less than this part of each side is left in the frame is not there.
@@ -93,24 +94,15 @@ def moved(
     return out, torch.where(seen[:, None], pixels, torch.nan)
 
 
-def without_object(
-    store: FrameStore, chosen: Int[Tensor, " frames"], generator: torch.Generator
-) -> Float[Tensor, "frames 1 height width"]:
-    """Frames whose objects are painted over with another part of the same frame, or with darkness.
+def without_object(store: FrameStore, chosen: Int[Tensor, " frames"]) -> Float[Tensor, "frames 1 height width"]:
+    """Frames whose objects are filled with what is around them.
 
-    What is painted over is the mask with a rim, or the box where there is no mask.
+    What is filled is the mask with a rim, or the box where there is no mask.
     """
-    frames = store.frames[chosen].float() / 255
     covered = functional.max_pool2d(_cover(store, chosen), 2 * RIM + 1, 1, RIM)
-    height, width = frames.shape[-2:]
-    down = int(torch.randint(height // 4, 3 * height // 4, (1,), generator=generator))
-    across = int(torch.randint(width // 4, 3 * width // 4, (1,), generator=generator))
-    patch, patch_covered = (each.roll((down, across), (-2, -1)) for each in (frames, covered))
-    dark = frames.flatten(1).quantile(0.1, dim=1)[:, None, None, None]
-    patch = torch.where(patch_covered > 0, dark, patch)
     # The object's edge must not remain as an outline: the two blend over a few pixels.
-    soft = functional.avg_pool2d(covered, 3, 1, 1)
-    return torch.lerp(frames, patch, torch.where(covered > 0, 1.0, soft))
+    soft = torch.maximum(covered, functional.avg_pool2d(covered, 3, 1, 1))
+    return filled(store.frames[chosen].float() / 255, soft)
 
 
 def _cover(store: FrameStore, chosen: Int[Tensor, " frames"]) -> Float[Tensor, "frames 1 height width"]:

@@ -99,13 +99,13 @@ def test_a_frame_view_leaves_nothing_as_nothing() -> None:
     assert FrameView()(torch.rand(3, 1, 32, 48), nothing, step_generator(0, 0))[1].isnan().all()
 
 
-def test_objects_can_be_painted_over() -> None:
+def test_objects_can_be_taken_out() -> None:
     store = FrameStore.empty(2, 48, 64)
     store.frames[:] = 20
     store.frames[:, :, 10:20, 30:50] = 220
     store.masks[0, 10:20, 30:50] = True
     store.boxes[:] = torch.tensor([29.5, 9.5, 49.5, 19.5])
-    out = without_object(store, torch.arange(2), step_generator(0, 0))
+    out = without_object(store, torch.arange(2))
     # 20 of 255 and nothing else remains, whether there is a mask or only a box.
     assert (out - 20 / 255).abs().max() < 1e-5
 

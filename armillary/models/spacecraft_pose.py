@@ -30,20 +30,20 @@ class SpacecraftPoseConfig:
     """How to build a `SpacecraftPose`.
 
     Example:
-        >>> SpacecraftPoseConfig(lmax=6).image_size
-        64
+        >>> SpacecraftPoseConfig(lmax=8).image_size
+        96
     """
 
     # Encoder: a name of the table (small, resnet18, ...; `:random` for random weights), a folder, or a hub id.
     encoder: str = "small"
     # Side of the crops, pixels.
-    image_size: int = 64
+    image_size: int = 96
     # Largest degree of the density's coefficients, inclusive.
-    lmax: int = 8
+    lmax: int = 6
     # Whether the feature map is flattened (keeps where things are) or averaged.
     pooling: Pooling = "flatten"
     # Width of a hidden layer before the coefficients; 0: none.
-    hidden: int = 0
+    hidden: int = 512
     # Width of the hidden layer before the place.
     place_hidden: int = 256
     # place: where in the crop and how large; metres: normalised metres and squared errors, as the SPEED+ fork.
@@ -129,11 +129,13 @@ class SpacecraftPose(HarmonicModel):
     def answer(self, images: Float[Tensor, "batch 3 height width"]) -> CropPose:
         """Rotation and place of the object in each crop, by one pass through the encoder."""
         check_images(images, self.config.image_size)
-        features = self.encoder(images)
+        features = pool(self.encoder(images).float(), self.config.pooling)
+        *hidden, last = self.regression
+        values = nn.Sequential(*hidden)(features)
         # In full precision: log-densities reach tens of nats, where bfloat16 is off by tenths.
         with torch.autocast(images.device.type, enabled=False):
-            features = pool(features.float(), self.config.pooling)
-            return CropPose(self.head(self.regression(features)), self.place_head(features))
+            rotation = self.head(last(values.float()))
+        return CropPose(rotation, self.place_head(features))
 
     def losses(
         self,

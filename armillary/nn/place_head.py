@@ -78,8 +78,13 @@ class PlaceHead(nn.Module):
         self.log_sharpness = nn.Parameter(torch.full((3,), -math.log(scale)))
 
     def forward(self, features: Float[Tensor, "batch features"]) -> Place:
-        """The law of each row."""
-        mean, diagonal, below = self.last(self.hidden(features)).split(3, -1)
+        """The law of each row; the last layer and what follows it in full precision."""
+        hidden = self.hidden(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return self._place(self.last(hidden.float()))
+
+    def _place(self, numbers: Float[Tensor, "batch 9"]) -> Place:
+        mean, diagonal, below = numbers.split(3, -1)
         sharpness = (diagonal + self.log_sharpness).clamp(BLUNTEST, SHARPEST).exp()
         whitening = torch.diag_embed(sharpness)
         rows, columns = (1, 2, 2), (0, 0, 1)

@@ -42,7 +42,7 @@ class RenderCommand:
     out: Path
 
     # Pictures of each part; 0 leaves it out.
-    train: int = 8000
+    train: int = 16000
     validation: int = 500
     lightbox: int = 300
     sunlamp: int = 300
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     counts = {name: getattr(command, name) for name in ("train", "validation", "lightbox", "sunlamp")}
     if min(*counts.values(), command.film) < 0 or not any([*counts.values(), command.film]):
         told = ", ".join(f"{name} {count}" for name, count in {**counts, "film": command.film}.items())
-        raise ValueError(f"expected pictures of some part, got {told}; give --train 8000")
+        raise ValueError(f"expected pictures of some part, got {told}; give --train 16000")
     if not 0 < command.fps < math.inf:
         raise ValueError(f"expected frames per second above zero, got {command.fps}; give --fps 10")
     check_output(command.out)

@@ -35,34 +35,34 @@ class DomainAugmentation:
     """
 
     # Another background where the mask is 0: a colour, a ramp, clouds. Left out without masks.
-    background: float = 0.5
+    background: float = 0.25
     # The background as it is, inverted. Left out without masks.
-    inversion: float = 0.1
+    inversion: float = 0.05
     # The sun: a gain that rises by up to e^light across the picture in a random direction, smoothly or at an edge.
-    sun: float = 0.5
+    sun: float = 0.25
     light: float = 1.5
     # Another look: one random convolution of 3 x 3, mixed in by up to this share.
-    texture: float = 0.3
+    texture: float = 0.15
     convolution: float = 0.7
     # Another look: amplitudes of the Fourier transform mixed with those of another picture, by up to this share.
-    spectrum: float = 0.3
+    spectrum: float = 0.15
     amplitude: float = 0.5
     # Exposure by up to e^gain either way, a random gamma, contrast down by up to this share over a pedestal.
-    tone: float = 0.8
+    tone: float = 0.4
     gain: float = 0.9
     contrast: float = 0.6
     # A halo around what is bright, by up to this share of its light.
-    bloom: float = 0.3
+    bloom: float = 0.15
     halo: float = 0.5
     # Out of focus, or moved, by up to this share of the width.
-    blur: float = 0.4
+    blur: float = 0.2
     reach: float = 0.03
     # Shot and read noise: standard deviation at full scale, and of black, up to these.
-    noise: float = 0.6
+    noise: float = 0.3
     shot: float = 0.10
     read: float = 0.05
     # A rectangle of one grey, sides up to this share of the picture's.
-    cutout: float = 0.3
+    cutout: float = 0.15
     side: float = 0.4
 
     def __post_init__(self) -> None:

@@ -40,6 +40,8 @@ class SpacecraftTrainConfig:
     augmentation: Augmentation = VIEWS
     # Changes of light, camera and background, so that other domains look like one more of them.
     domain: DomainAugmentation = field(default_factory=DomainAugmentation)
+    # Factor on all probabilities of `domain`; 0 leaves pictures as they are.
+    domain_share: float = 1.0
     # Half the crop's width over the box, what the pose model sees.
     padding: float = 1.1
     # The stored crops are larger by this factor, room for shifts and turns.
@@ -61,6 +63,8 @@ class SpacecraftTrainConfig:
                 "expected padding and margin of 1 or more, empty in [0, 1) and translation_weight of 0 or more, got "
                 f"{self.padding}, {self.margin}, {self.empty} and {self.translation_weight}; correct the options"
             )
+        if self.domain_share < 0:
+            raise ValueError(f"expected a domain_share of 0 or more, got {self.domain_share:g}; 0 turns changes off")
         if (self.pictures is not None and self.pictures < 2) or self.held_out < 1:
             raise ValueError(
                 f"expected pictures of 2 or more and held_out of 1 or more, got {self.pictures} and {self.held_out}; "
@@ -74,6 +78,10 @@ class SpacecraftTrainConfig:
     def with_steps(self, steps: int) -> "SpacecraftTrainConfig":
         """The same with so many steps for each network."""
         return self._with_budget({"steps": steps}, {"steps": steps})
+
+    def paint(self) -> DomainAugmentation:
+        """The changes of looks with the probabilities they are drawn with."""
+        return self.domain.scaled(self.domain_share)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `json.dump` takes."""

@@ -72,7 +72,7 @@ def _detector(
 ) -> bool:
     def make() -> DetectorStage:
         network = _for_maps(config.detector.build())
-        return DetectorStage(network, seen.frames, held_out.frames, config.empty, paint=config.domain)
+        return DetectorStage(network, seen.frames, held_out.frames, config.empty, paint=config.paint())
 
     return run_stage(make, config.detector_training, folder / "detector", _settings(config), stop_after)
 
@@ -87,7 +87,7 @@ def _pose(
     def make() -> PoseStage:
         network = _for_maps(config.pose.build())
         parts = seen.crops, held_out.crops, config.augmentation, config.translation_weight
-        return PoseStage(network, *parts, config.domain)
+        return PoseStage(network, *parts, config.paint())
 
     settings = {**_settings(config), "padding": config.padding, "margin": config.margin}
     settings["info"] = seen.crops.info.to_json()

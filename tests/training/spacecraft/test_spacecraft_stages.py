@@ -134,7 +134,15 @@ def test_a_run_is_taken_up_and_ends_as_without_a_break(data: Path, tmp_path: Pat
         train_spacecraft(replace(config, padding=1.3), tmp_path / "run", *readers)
 
 
-@pytest.mark.parametrize("values", [{"padding": 0.5}, {"empty": 1.0}, {"pictures": 1}, {"held_out": 0}])
+@pytest.mark.parametrize(
+    "values", [{"padding": 0.5}, {"empty": 1.0}, {"pictures": 1}, {"held_out": 0}, {"domain_share": -0.5}]
+)
 def test_impossible_settings_are_refused(values: dict) -> None:
     with pytest.raises(ValueError, match="expected .*, got"):
         SpacecraftTrainConfig(**values)
+
+
+def test_changes_of_looks_are_as_probable_as_asked() -> None:
+    assert SpacecraftTrainConfig(domain_share=0.0).paint() == DomainAugmentation.off()
+    assert SpacecraftTrainConfig().paint() == DomainAugmentation()
+    assert SpacecraftTrainConfig(domain_share=2.0).paint().tone == pytest.approx(2 * DomainAugmentation().tone)

@@ -152,10 +152,11 @@ def _scores(
 ) -> PoseScores:
     """By domain; with a model, BOP's recalls too."""
     names = [answer.name for answer in answers for _ in answer.names]
-    columns = [torch.cat([getattr(answer, key) for answer in answers]) for key in POSES]
+    turn, place, true_turn, true_place = (torch.cat([getattr(answer, key) for answer in answers]) for key in POSES)
     camera, models = views.camera, None if model is None else [model]
     pictures = Pictures(camera.intrinsics.float().expand(len(names), 3, 3), (camera.height, camera.width))
-    return score_poses(*columns, names, limits, [views.spacecraft.symmetry], models, pictures)
+    symmetries = [views.spacecraft.symmetry]
+    return score_poses(turn, place, true_turn, true_place, names, limits, symmetries, models, pictures)
 
 
 POSES = ("rotation", "translation", "true_rotation", "true_translation")

@@ -84,6 +84,18 @@ class BoxAnswer:
         """Left, top, right, bottom of the most probable cell's box, pixels of the reduced frame."""
         return cell_box(self._at(self.sides, self._best()), self._best(), self.sides.shape[-1])
 
+    def proposals(self, most: int = 4, overlap: float = 0.6) -> list[Float[Tensor, "boxes 4"]]:
+        """Of each frame, the boxes of its most probable cells, the best first; no two overlap by this or more."""
+        found = []
+        for cells, sides in zip(self.logits[:, :-1].argsort(-1, descending=True), self.sides.flatten(2), strict=True):
+            boxes = cell_box(sides.mT[cells], cells, self.sides.shape[-1])
+            chosen = boxes[:1]
+            for box in boxes[1:]:
+                if len(chosen) < most and bool((box_overlap(box.expand_as(chosen), chosen) < overlap).all()):
+                    chosen = torch.cat([chosen, box[None]])
+            found.append(chosen)
+        return found
+
     def deviation(self) -> Float[Tensor, "batch 4"]:
         """Deviation of the offset (pixels) and of the logarithm of the size, of that box."""
         scale = 2**0.5 * self._at(self.log_scale, self._best()).exp()
@@ -174,3 +186,16 @@ def cell_box(sides: Float[Tensor, "batch 4"], cell: Int[Tensor, " batch"], colum
     place = torch.stack([cell % columns, cell // columns], -1)
     centre, half = place + 0.5 + sides[:, :2], sides[:, 2:].exp() / 2
     return torch.cat([centre - half, centre + half], -1) * CELL - 0.5
+
+
+def box_overlap(first: Float[Tensor, "boxes 4"], second: Float[Tensor, "boxes 4"]) -> Float[Tensor, " boxes"]:
+    """Area of the intersection over that of the union.
+
+    Example:
+        >>> box_overlap(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]]))
+        tensor([0.3333])
+    """
+    low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
+    both = (high - low).clamp_min(0).prod(-1)
+    areas = sum((box[:, 2:] - box[:, :2]).prod(-1) for box in (first, second))
+    return both / (areas - both)

@@ -79,6 +79,9 @@ class EvaluateCommand:
     # Answer with the mean over the four quarter turns of each crop: more exact, for four passes of the pose model.
     turns: bool = True
 
+    # Ask the pose model about several boxes of the detector and follow its surest answer; else take the first box.
+    search: bool = True
+
     # Pictures of each domain in the report, from the best to the worst.
     shown: int = 5
 
@@ -102,7 +105,9 @@ def main(arguments: Sequence[str], started: float) -> None:
     if not names:
         raise ValueError(f"{command.data}: expected splits among {', '.join(SPLITS)}, got none of them; give --splits")
     readers = {name: open_split(command.data, name) for name in names}
-    predictor = load_spacecraft(command.run, checked_device(command.device), command.contour, command.turns)
+    predictor = load_spacecraft(
+        command.run, checked_device(command.device), command.contour, command.turns, command.search
+    )
     answers = [
         answer_domain(predictor, name, reader, command.pictures, command.adapt) for name, reader in readers.items()
     ]
@@ -204,9 +209,10 @@ def _length(vector: Float[Tensor, "3"]) -> float:
 
 def _reproduce(command: EvaluateCommand) -> str:
     words = f"armillary spacecraft evaluate {command.run} --data {command.data} --out {command.out}"
-    return (
-        words
-        + (" --adapt" if command.adapt else "")
-        + (" --contour" if command.contour else "")
-        + ("" if command.turns else " --no-turns")
-    )
+    chosen = {
+        "--adapt": command.adapt,
+        "--contour": command.contour,
+        "--no-turns": not command.turns,
+        "--no-search": not command.search,
+    }
+    return " ".join([words, *(word for word, given in chosen.items() if given)])

@@ -70,6 +70,9 @@ class PredictCommand:
     # Answer with the mean over the four quarter turns of each crop: more exact, for four passes of the pose model.
     turns: bool = True
 
+    # Ask the pose model about several boxes of the detector and follow its surest answer; else take the first box.
+    search: bool = True
+
     # Where to compute: cpu, cuda, cuda:1, ...
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -80,7 +83,9 @@ def main(arguments: Sequence[str], started: float) -> None:
     files = find_pictures(command.images)
     names = result_names(files)
     check_output(command.out)
-    predictor = load_spacecraft(command.run, checked_device(command.device), command.contour, command.turns)
+    predictor = load_spacecraft(
+        command.run, checked_device(command.device), command.contour, command.turns, command.search
+    )
     camera = read_lens_camera(command.run / CAMERA if command.camera is None else command.camera)
     surface = load_surface(command.run)
     frames = [read_grey(file) for file in tqdm(files, desc="reading", unit="frame", delay=1)]

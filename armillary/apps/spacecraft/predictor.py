@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from armillary.apps.spacecraft.search import surest_box
+from armillary.apps.spacecraft.source import load_surface
 from armillary.data import ImageStore, Sample, centre_crop
 from armillary.data.sample import Reader
 from armillary.data.spacecraft.contour import FORK_THRESHOLD, contour_mask, mask_box
-from armillary.data.spacecraft.frame_store import reduce_frame
+from armillary.data.spacecraft.frame_store import projected_box, reduce_frame
 from armillary.data.spacecraft.framed import FramedReader
 from armillary.distributions.pose import PoseDistribution
 from armillary.models import read_metadata
@@ -75,6 +77,8 @@ class SpacecraftPredictor:
         margin: crops are first cut larger by this factor, as in training.
         device: where to compute.
         turns: answer with the mean over the four quarter turns of each crop.
+        points: of the object's surface, metres: the box is searched for with them (search.py); None takes the
+            detector's first.
     """
 
     detector: BoxRegression | None
@@ -83,6 +87,7 @@ class SpacecraftPredictor:
     margin: float = 1.5
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     turns: bool = True
+    points: Float[Tensor, "points 3"] | None = None
 
     def __call__(
         self, image: Float[Tensor, "channels height width"], intrinsics: Float[Tensor, "3 3"]
@@ -93,25 +98,28 @@ class SpacecraftPredictor:
             image: whole, straightened, values in [0, 1], grey or colours.
             intrinsics: of the frame, pixels.
         """
-        detection = self.detect(image)
-        sample = Sample(image.expand(3, -1, -1), torch.eye(3), None, intrinsics, box=detection.box)
-        store = ImageStore.from_samples([sample], self._store_size, self.margin * self.padding, progress=False)
-        crops = replace(store, margin=self.margin)
+        sample = Sample(image.expand(3, -1, -1), torch.eye(3), None, intrinsics)
+        detection = self.detect(sample)
+        crops = self._crops_at(sample, detection.box[None])
         return SpacecraftAnswer(detection, self.poses(crops), self.see(crops)[0])
 
     @torch.no_grad()
-    def detect(self, image: Float[Tensor, "channels height width"]) -> Detection:
-        """Where the object is; a frame in which nothing is found has a box all the same."""
-        rows, columns = image.shape[-2:]
+    def detect(self, sample: Sample) -> Detection:
+        """Where the object is in a frame; one in which nothing is found has a box all the same.
+
+        Args:
+            sample: the picture and its intrinsics.
+        """
+        rows, columns = sample.image.shape[-2:]
         if self.detector is None:
-            mask = contour_mask(image, FORK_THRESHOLD)
+            mask = contour_mask(sample.image, FORK_THRESHOLD)
             whole = torch.tensor([-0.5, -0.5, columns - 0.5, rows - 0.5])
             return Detection(whole, 0.0) if mask is None else Detection(mask_box(mask), 1.0)
         config = self.detector.config
-        small, scale = reduce_frame(image.to(self.device), config.height, config.width)
+        small, scale = reduce_frame(sample.image.to(self.device), config.height, config.width)
         answer = self.detector(small[None])
-        box = (answer.boxes()[0].float().cpu() + 0.5) / scale - 0.5
-        return Detection(_inside(box, rows, columns), float(answer.confidence[0]))
+        boxes = [_inside(box, rows, columns) for box in (answer.proposals()[0].float().cpu() + 0.5) / scale - 0.5]
+        return Detection(self._surest(sample, torch.stack(boxes)), float(answer.confidence[0]))
 
     def crops(
         self, reader: Reader, count: int | None = None, progress: bool = True
@@ -126,7 +134,7 @@ class SpacecraftPredictor:
         found: dict[str, Detection] = {}
 
         def boxer(sample: Sample) -> Float[Tensor, "4"]:
-            found[sample.name] = self.detect(sample.image)
+            found[sample.name] = self.detect(sample)
             return found[sample.name].box
 
         framed = FramedReader(reader, boxer, count=count)
@@ -155,6 +163,22 @@ class SpacecraftPredictor:
             parts.append(pose(batch.images, batch.intrinsics).turned(crops.turns[part].mT.to(self.device)))
         return joined(parts)
 
+    def _surest(self, sample: Sample, boxes: Float[Tensor, "boxes 4"]) -> Float[Tensor, "4"]:
+        """The first box, or what a search from all of them ends at."""
+        points = self.points
+        if points is None:
+            return boxes[0]
+        return surest_box(
+            boxes,
+            lambda boxes: self.poses(self._crops_at(sample, boxes)),
+            lambda turn, place: projected_box(replace(sample, rotation=turn, translation=place), points),
+        )
+
+    def _crops_at(self, sample: Sample, boxes: Float[Tensor, "boxes 4"]) -> ImageStore:
+        samples = [replace(sample, box=box) for box in boxes]
+        store = ImageStore.from_samples(samples, self._store_size, self.margin * self.padding, progress=False)
+        return replace(store, margin=self.margin)
+
     @property
     def _store_size(self) -> int:
         return round(self.model.config.image_size * self.margin / 2) * 2
@@ -173,7 +197,11 @@ def joined(parts: list[PoseDistribution]) -> PoseDistribution:
 
 
 def load_spacecraft(
-    run: Path, device: torch.device | None = None, contour: bool = False, turns: bool = True
+    run: Path,
+    device: torch.device | None = None,
+    contour: bool = False,
+    turns: bool = True,
+    search: bool = True,
 ) -> SpacecraftPredictor:
     """The predictor of a run folder of `armillary spacecraft train`.
 
@@ -182,6 +210,7 @@ def load_spacecraft(
         device: where to compute, by default the processor.
         contour: find the object by its contour instead of the detector.
         turns: answer with the mean over the four quarter turns of each crop.
+        search: ask the pose model which of the detector's boxes it is.
     """
     folders = [run / name / "model" for name in ("detector", "pose")]
     if not run.is_dir() or not all(folder.is_dir() for folder in folders):
@@ -193,7 +222,8 @@ def load_spacecraft(
     detector = None if contour else BoxRegression.from_pretrained(folders[0]).to(device)
     metadata = read_metadata(folders[1])
     model = SpacecraftPose.from_pretrained(folders[1]).to(device)
-    return SpacecraftPredictor(detector, model, metadata["padding"], metadata["margin"], device, turns)
+    points = load_surface(run).vertices if search else None
+    return SpacecraftPredictor(detector, model, metadata["padding"], metadata["margin"], device, turns, points)
 
 
 def _inside(box: Float[Tensor, "4"], rows: int, columns: int) -> Float[Tensor, "4"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from armillary.data.spacecraft.frame_store import FrameStore
-from armillary.models.box_regression import BoxAnswer, BoxRegression
+from armillary.models.box_regression import BoxAnswer, BoxRegression, box_overlap
 from armillary.training.spacecraft.frame_view import FrameView, without_object
 from armillary.training.stage import Draw, Stage
 
@@ -84,16 +84,3 @@ class DetectorStage(Stage):
     def _answer(self, frames: Float[Tensor, "frames 1 height width"]) -> list[BoxAnswer]:
         device = next(self.network.parameters()).device
         return [self.network(part.to(device)) for part in frames.split(AT_ONCE)]
-
-
-def box_overlap(first: Float[Tensor, "boxes 4"], second: Float[Tensor, "boxes 4"]) -> Float[Tensor, " boxes"]:
-    """Area of the intersection over that of the union.
-
-    Example:
-        >>> box_overlap(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]]))
-        tensor([0.3333])
-    """
-    low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
-    both = (high - low).clamp_min(0).prod(-1)
-    areas = sum((box[:, 2:] - box[:, :2]).prod(-1) for box in (first, second))
-    return both / (areas - both)

@@ -15,11 +15,11 @@ from armillary.data.spacecraft.contour import mask_box
 from armillary.data.spacecraft.frame_store import FrameStore
 from armillary.data.spacecraft.scene import SatelliteSettings
 from armillary.data.spacecraft.writer import write_satellite
-from armillary.models.box_regression import BoxRegressionConfig
+from armillary.models.box_regression import BoxRegressionConfig, box_overlap
 from armillary.models.spacecraft_pose import SpacecraftPose, SpacecraftPoseConfig
 from armillary.training.randomness import step_generator
 from armillary.training.spacecraft.config import SpacecraftTrainConfig
-from armillary.training.spacecraft.detector import DetectorStage, box_overlap
+from armillary.training.spacecraft.detector import DetectorStage
 from armillary.training.spacecraft.frame_view import FrameView, moved, without_object
 from armillary.training.spacecraft.material import Material, load_material
 from armillary.training.spacecraft.pose import PoseStage

@@ -21,6 +21,7 @@ from torch import Tensor
 from armillary.apps.plots.drawing import Drawing, drawings_png
 from armillary.apps.plots.timeline import Timeline
 from armillary.distributions import HarmonicDistribution
+from armillary.evaluation.film import score_film
 from armillary.so3 import SymmetryGroup, geodesic_distance
 from armillary.tracking import Camera, Observation, RotationFilter, Track, Tumble, random_tumble, track
 
@@ -31,7 +32,6 @@ GROUPS = {
     "O": SymmetryGroup.octahedral(),
 }
 GAP = (12.0, 13.0)  # seconds without frames
-FLIP_DEG = 60.0
 TARGETS = {"error": 0.5, "flips": 0, "fps": 30.0}
 
 
@@ -61,21 +61,13 @@ def follow(group: SymmetryGroup, seed: int, frames: int = 300) -> Film:
     return Film(group, truth, alone, found, time.process_time() - started)
 
 
-def flips(rotation: Tensor, truth: Tensor) -> int:
-    """Turns between frames that are not the body's, after the first second."""
-    step, true_step = (each[1:] @ each[:-1].mT for each in (rotation, truth))
-    return int((geodesic_distance(step, true_step).rad2deg()[10:] > FLIP_DEG).sum())
-
-
 def row(film: Film) -> dict[str, float]:
     """Mean error in degrees and flips of single frames, filter and smoother; frames/s."""
-    estimates = {"single": film.alone, "filter": film.track.filtered, "smoothed": film.track.rotation}
-    truth = film.truth.rotation
-    errors = {
-        name: film.group.distance(rotation, truth).rad2deg().mean().item() for name, rotation in estimates.items()
-    }
-    turns = {f"{name}_flips": flips(rotation, truth) for name, rotation in estimates.items()}
-    return {**errors, **turns, "fps": len(truth) / film.seconds}
+    answers = {"single": film.alone, "filter": film.track.filtered, "smoothed": film.track.rotation}
+    scores = score_film(answers, film.truth.rotation, film.truth.time, film.group)
+    errors = {name: score.mean_deg for name, score in scores.items()}
+    turns = {f"{name}_flips": score.flips for name, score in scores.items()}
+    return {**errors, **turns, "fps": len(film.track) / film.seconds}
 
 
 def drawing(name: str, film: Film) -> list[list[Drawing]]:

@@ -22,7 +22,10 @@ from armillary.apps.predictor import Predictor, load
 from armillary.apps.render import parse_symmetry
 from armillary.data.atomic import write_atomically
 from armillary.data.evenly import evenly_chosen
+from armillary.data.published import Faults
 from armillary.data.record import write_json
+from armillary.data.spacecraft.label import read_label_list
+from armillary.evaluation.film import score_film
 from armillary.so3 import SymmetryGroup, geodesic_distance
 from armillary.tracking import ConstantVelocity, Observation, RotationFilter, Track, track
 
@@ -38,6 +41,7 @@ FRAMES is a folder, its pictures in order of their names (2.png before 10.png), 
 examples:
   armillary track frames/ --model run --fps 10 --out track
   armillary track frames.csv --model run --symmetry D4 --out track
+  armillary track film/frames.csv --truth film/test.json --model run --out track
 """
 
 STRIP = 12  # frames of the strip, at most
@@ -63,6 +67,10 @@ class TrackCommand:
     # Symmetry of the object, as C2, D4, Cinf, O; by default what the model's data set said of its category.
     symmetry: str | None = None
 
+    # True poses of the frames in SPEED+'s form, as film/test.json of `armillary spacecraft render`: errors and flips of
+    # single frames and of the track are printed and kept in track.json.
+    truth: Path | None = None
+
     # How much the angular velocity wanders, in degrees/s per square root of a second.
     acceleration: float = 6.0
 
@@ -79,6 +87,8 @@ def main(arguments: Sequence[str], started: float) -> None:
     motion = ConstantVelocity(acceleration=math.radians(command.acceleration))
     frames = timed_frames(command.frames, command.fps)
     check_output(command.out)
+    names = [frame.file.name if frame.file else "" for frame in frames]
+    truth = None if command.truth is None else _true_rotations(command.truth, names)
     group = parse_symmetry(command.symmetry) if command.symmetry else None
     observer, known = _observer(command)
     follow = RotationFilter(motion, group or known)
@@ -95,25 +105,42 @@ def main(arguments: Sequence[str], started: float) -> None:
             yield seen.observation
 
     result = track(observations(), follow)
-    names = [frame.file.name if frame.file else "" for frame in frames]
     record = {"frames_from": str(command.frames), "model": str(command.model), **result.to_json(names)}
+    scores = None
+    if truth is not None:
+        answered = {"single": torch.stack(answers), "filtered": result.filtered, "smoothed": result.rotation}
+        scores = score_film(answered, truth, result.time, follow.group)
+        record["scores"] = {name: score.to_json() for name, score in scores.items()}
     timeline, pictures = _timeline(result, torch.stack(answers)), _strip(result, images, names)
     command.out.mkdir(parents=True, exist_ok=True)
     write_atomically(command.out / "track.png", drawings_png(timeline))
     write_atomically(command.out / "strip.png", drawings_png(pictures))
     write_json(command.out / "track.json", record)
     print(_summary(result, command.out))
+    for name, score in (scores or {}).items():
+        print(f"{name}: mean error {score.mean_deg:.2f}°, median {score.median_deg:.2f}°, flips {score.flips}")
 
 
 def _observer(command: TrackCommand) -> tuple[Observer, SymmetryGroup | None]:
     """What looks at the frames, and the symmetry its model knows of."""
     device = checked_device(command.device)
     if (command.model / "detector").is_dir():
-        from armillary.apps.spacecraft.observer import load_observer
+        from armillary.apps.spacecraft.observer import known_symmetry, load_observer
 
-        return load_observer(command.model, device), None
+        return load_observer(command.model, device), known_symmetry(command.model)
     predictor = load(command.model, device)
     return RotationObserver(predictor, command.category), _known_symmetry(predictor, command.category)
+
+
+def _true_rotations(file: Path, names: Sequence[str]) -> Float[Tensor, "frames 3 3"]:
+    """Of the frames, in their order; NaN where a frame is missing."""
+    labels = read_label_list(file, Faults(str(file)))
+    places = {name: place for place, name in enumerate(labels.files)}
+    unknown = next((name for name in names if name and name not in places), None)
+    if unknown is not None:
+        raise ValueError(f"{file}: expected the pose of each frame, got none of {unknown}; give the film's own labels")
+    rotations = torch.cat([labels.rotations.double(), torch.full((1, 3, 3), math.nan, dtype=torch.float64)])
+    return rotations[[places.get(name, -1) for name in names]]
 
 
 def _known_symmetry(predictor: Predictor, category: str | None) -> SymmetryGroup | None:

@@ -69,3 +69,17 @@ def test_mistakes_say_what_to_do() -> None:
         BoxRegressionConfig(height=50)
     with pytest.raises(ValueError, match="expected frames of 64 x 48 px, got 32 x 32; reduce them"):
         CONFIG.build()(torch.zeros(1, 1, 32, 32))
+
+
+def test_proposals_are_the_best_boxes_that_do_not_overlap() -> None:
+    logits = torch.full((2, 7), -9.0)
+    logits[0, [4, 5, 0]] = torch.tensor([3.0, 2.0, 1.0])
+    logits[1, 3] = 1.0
+    sides = torch.zeros(2, 4, 2, 3)
+    # Cell 5 means the box of cell 4.
+    sides[0, 0, 1, 2] = -1.0
+    first, second = BoxAnswer(logits, sides, torch.zeros_like(sides)).proposals(most=2)
+    assert torch.equal(first, torch.tensor([[15.5, 15.5, 31.5, 31.5], [-0.5, -0.5, 15.5, 15.5]]))
+    assert torch.equal(second[0], torch.tensor([-0.5, 15.5, 15.5, 31.5])) and len(second) == 2
+    answer = BoxAnswer(logits, sides, torch.zeros_like(sides))
+    assert torch.equal(torch.stack([each[0] for each in answer.proposals()]), answer.boxes())

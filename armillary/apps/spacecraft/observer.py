@@ -11,8 +11,11 @@ from armillary.apps.observer import Seen
 from armillary.apps.spacecraft.predictor import SpacecraftPredictor, load_spacecraft
 from armillary.apps.spacecraft.source import CAMERA
 from armillary.data.picture import read_grey
+from armillary.data.sample import DatasetInfo
 from armillary.data.spacecraft import LensCamera
 from armillary.data.spacecraft.camera import read_lens_camera
+from armillary.models import read_metadata
+from armillary.so3 import SymmetryGroup
 from armillary.tracking import Observation
 
 
@@ -44,6 +47,12 @@ class SpacecraftObserver:
             pose.covariance[0].double().cpu(),
         )
         return Seen(seen, pose.rotation.mode[0].cpu(), answer.crop)
+
+
+def known_symmetry(run: Path) -> SymmetryGroup | None:
+    """What the data of a run said of its spacecraft; None where it has no symmetry."""
+    info = DatasetInfo.from_json(read_metadata(run / "pose" / "model")["info"])
+    return info.symmetries[0] if info.symmetries[0].order > 1 else None
 
 
 def load_observer(run: Path, device: torch.device) -> SpacecraftObserver:

@@ -1,6 +1,7 @@
 """`armillary spacecraft`: from rendered frames to a run, scores, a report, poses and pictures of single frames."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from armillary.apps.cli import main
 from armillary.apps.film import TimedFrame
 from armillary.apps.plots.outline import FrameView, silhouette, zoomed
 from armillary.apps.spacecraft.domain import answer_domain
-from armillary.apps.spacecraft.observer import load_observer
+from armillary.apps.spacecraft.observer import known_symmetry, load_observer
 from armillary.apps.spacecraft.predictor import load_spacecraft
 from armillary.apps.spacecraft.source import load_surface, open_split
 from armillary.data.spacecraft.contour import mask_box
@@ -112,6 +113,11 @@ def test_whole_frames_and_their_crops_agree(data: Path, run: Path) -> None:
     sample = reader[1]
     answer = predictor(sample.image, sample.intrinsics)
     assert torch.equal(answer.detection.box, found[1].box)
+    # Without the search it is the detector's first box.
+    plain = load_spacecraft(run, search=False, turns=False)
+    first = plain.detect(sample)
+    assert first.confidence == answer.detection.confidence and plain.points is None
+    assert predictor.poses(predictor.crops(reader, progress=False)[0]).rotation.entropy()[1] <= 1e-3
     assert torch.allclose(answer.pose.translation[0], poses.translation[1], atol=1e-4)
     # The crop's camera turned back is the frame's: labels are as they were.
     assert torch.allclose(crops.turns[1].T @ crops.rotations[1], sample.rotation, atol=1e-5)
@@ -129,6 +135,31 @@ def test_a_film_of_whole_frames_is_followed(data: Path, run: Path, tmp_path: Pat
     assert main(words) == 0
     frames = json.loads((tmp_path / "track" / "track.json").read_text())["frames"]
     assert frames and all("rotation" in frame for frame in frames)
+
+
+def test_a_film_with_labels_gets_scores(data: Path, run: Path, tmp_path: Path, capsys) -> None:
+    frames, labels = data / "lightbox" / "images", data / "lightbox" / "test.json"
+    words = ["track", str(frames), "--model", str(run), "--out", str(tmp_path / "track")]
+    assert main([*words, "--truth", str(labels)]) == 0
+    scores = json.loads((tmp_path / "track" / "track.json").read_text())["scores"]
+    assert {*scores} == {"single", "filtered", "smoothed"} and 0 <= scores["single"]["mean_deg"] <= 180
+    assert "smoothed: mean error" in capsys.readouterr().out
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps(json.loads(labels.read_text())[:1]))
+    words = ["track", str(frames), "--model", str(run), "--truth", str(few), "--out", str(tmp_path / "none")]
+    assert main(words) == 2 and not (tmp_path / "none").exists()
+    assert "expected the pose of each frame, got none of img" in capsys.readouterr().err
+
+
+def test_the_symmetry_of_a_run_is_what_its_data_said(run: Path, tmp_path: Path) -> None:
+    assert known_symmetry(run) is None
+    shutil.copytree(run / "pose" / "model", tmp_path / "pose" / "model")
+    file = tmp_path / "pose" / "model" / "config.json"
+    record = json.loads(file.read_text())
+    record["metadata"]["info"]["symmetries"][0] |= SymmetryGroup.dihedral(2).to_bop()
+    file.write_text(json.dumps(record))
+    group = known_symmetry(tmp_path)
+    assert group is not None and group.order == 4
 
 
 def test_the_true_outline_is_the_mask(data: Path) -> None:

@@ -25,6 +25,8 @@ from armillary.data.shapes import Mesh, Shape
 from armillary.data.spacecraft import SpacecraftPhotos
 from armillary.data.spacecraft.frame_store import projected_box
 from armillary.evaluation.pose import (
+    ERRORS,
+    RECALLS,
     SPEEDPLUS_2021,
     SPNV2,
     KelvinsThresholds,
@@ -134,8 +136,9 @@ def main(arguments: Sequence[str], started: float) -> None:
     write_atomically(command.out / "pictures.png", pictures)
     table = tables["speedplus"].markdown()
     body = [
-        table_section("Scores with the challenge's thresholds", table),
-        table_section("Scores with SPNv2's thresholds", tables["spnv2"].markdown()),
+        table_section("Scores with the challenge's thresholds", tables["speedplus"].markdown(ERRORS)),
+        table_section("Scores with SPNv2's thresholds", tables["spnv2"].markdown(ERRORS)),
+        *([] if model is None else [table_section("BOP's recalls", tables["speedplus"].markdown(RECALLS))]),
         table_section("Detection", _detection_table(answers)),
         picture_section(Picture("Poses", pictures, NOTE)),
         f"<h2>How to reproduce</h2><pre>{html.escape(_reproduce(command))}</pre>",

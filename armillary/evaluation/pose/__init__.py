@@ -16,6 +16,8 @@ from .model import ObjectModel as ObjectModel
 from .model import symmetry_transforms as symmetry_transforms
 from .recall import Pictures as Pictures
 from .recall import recall_shares as recall_shares
+from .score import ERRORS as ERRORS
+from .score import RECALLS as RECALLS
 from .score import DomainScore as DomainScore
 from .score import PoseScores as PoseScores
 from .score import score_poses as score_poses

@@ -13,6 +13,9 @@ from armillary.evaluation.pose.model import ObjectModel
 from armillary.evaluation.pose.recall import Pictures, recall_shares
 from armillary.so3 import SymmetryGroup, geodesic_distance
 
+# Title, field and format.
+Column = tuple[str, str, str]
+
 
 @dataclass(frozen=True)
 class DomainScore:
@@ -50,10 +53,11 @@ class PoseScores:
             "domains": {name: asdict(score) for name, score in self.domains.items()},
         }
 
-    def markdown(self) -> str:
-        """A table with a row for each domain."""
+    def markdown(self, columns: Sequence[Column] | None = None) -> str:
+        """A table with a row for each domain; by default of all columns that have numbers."""
         scores = list(self.domains.values())
-        shown = [column for column in _COLUMNS if getattr(scores[0], column[1]) is not None]
+        given = (*ERRORS, *RECALLS) if columns is None else columns
+        shown = [VIEWS, *(column for column in given if getattr(scores[0], column[1]) is not None)]
         lines = ["| domain | " + " | ".join(title for title, _, _ in shown) + " |", "|---|" + "---|" * len(shown)]
         for name, score in self.domains.items():
             cells = [f"{getattr(score, field):{form}}" for _, field, form in shown]
@@ -61,9 +65,8 @@ class PoseScores:
         return "\n".join(lines)
 
 
-# Title, field and format.
-_COLUMNS = (
-    ("views", "views", "d"),
+VIEWS: Column = ("views", "views", "d")
+ERRORS: tuple[Column, ...] = (
     ("rotation, median °", "rotation_median_deg", ".2f"),
     ("rotation, mean °", "rotation_mean_deg", ".2f"),
     ("translation, median m", "translation_median", ".4f"),
@@ -72,6 +75,8 @@ _COLUMNS = (
     ("E_R", "kelvins_rotation", ".4f"),
     ("Kelvins, mean", "kelvins_mean", ".4f"),
     ("Kelvins, median", "kelvins_median", ".4f"),
+)
+RECALLS: tuple[Column, ...] = (
     ("AR MSSD", "recall_mssd", ".3f"),
     ("AR MSPD", "recall_mspd", ".3f"),
     ("AR VSD", "recall_vsd", ".3f"),

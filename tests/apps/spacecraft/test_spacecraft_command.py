@@ -59,7 +59,8 @@ def test_scores_of_each_domain_and_a_report(data: Path, run: Path, tmp_path: Pat
     poses = json.loads((out / "poses.json").read_text())
     stated = torch.tensor([row["translation"] for row in poses["lightbox"]])
     assert torch.allclose(stated.double(), submission.translation[2:], atol=1e-5)
-    assert "data:image/png" in (out / "report.html").read_text()
+    report = (out / "report.html").read_text()
+    assert "data:image/png" in report and "BOP&#x27;s recalls" in report
     assert "| lightbox |" in capsys.readouterr().out
 
 

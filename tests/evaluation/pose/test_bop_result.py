@@ -9,6 +9,8 @@ import torch
 from armillary.data import BopReader, make_solid, write_bop
 from armillary.data.rendering import SceneSettings
 from armillary.evaluation.pose import (
+    ERRORS,
+    RECALLS,
     BopResults,
     ObjectModel,
     Pictures,
@@ -148,6 +150,8 @@ def test_all_scores_are_in_one_record(generator: torch.Generator):
     assert record["kelvins_thresholds"] == {"position": 2.173e-3, "rotation_deg": 0.169}
     assert record["domains"]["dark"]["views"] == 4
     lines = scores.markdown().splitlines()
+    assert scores.markdown(RECALLS).splitlines()[0] == "| domain | views | AR MSSD | AR MSPD | AR VSD | AR |"
+    assert "AR" not in scores.markdown(ERRORS)
     assert len(lines) == 4 and "AR VSD" in lines[0] and lines[3].startswith("| dark | 4 | ")
 
 

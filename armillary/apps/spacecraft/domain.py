@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from armillary.apps.spacecraft.predictor import Detection, SpacecraftPredictor
@@ -36,6 +36,8 @@ class DomainAnswer:
     deviation: Float[Tensor, "views 3"]
     entropy: Float[Tensor, " views"]
     detections: tuple[Detection, ...]
+    # Whether each answer says enough to be that of an object.
+    sure: Bool[Tensor, " views"]
     # Rotations that look alike are the same answer.
     symmetry: SymmetryGroup
 
@@ -60,10 +62,11 @@ class DomainAnswer:
         return math.degrees(angle), float(torch.linalg.vector_norm((self.translation - self.true_translation)[place]))
 
     def detection_figures(self) -> dict[str, float]:
-        """Share of frames in which an object was found, and the mean confidence."""
+        """Share of frames in which the detector found an object, of those whose pose is sure, the mean confidence."""
         confidence = torch.tensor([detection.confidence for detection in self.detections])
         found = torch.tensor([float(detection.found) for detection in self.detections])
-        return {"found": found.mean().item(), "mean_confidence": confidence.mean().item()}
+        sure = self.sure.double().mean().item()
+        return {"found": found.mean().item(), "sure": sure, "mean_confidence": confidence.mean().item()}
 
     def to_json(self) -> list[dict[str, Any]]:
         """One record for each frame."""
@@ -95,7 +98,7 @@ def answer_domain(
     """
     crops, found = predictor.crops(reader, count)
     places = tuple(evenly_chosen(len(reader), len(reader) if count is None else count).tolist())
-    kept = split, crops, places, tuple(found)
+    kept = predictor, split, crops, places, tuple(found)
     answers = [_answer(*kept, predictor.poses(crops), adapted=False)]
     if adapt:
         model = adapted_model(predictor, crops)
@@ -111,6 +114,7 @@ def adapted_model(predictor: SpacecraftPredictor, crops: ImageStore) -> Spacecra
 
 
 def _answer(
+    predictor: SpacecraftPredictor,
     split: str,
     crops: ImageStore,
     places: tuple[int, ...],
@@ -119,7 +123,7 @@ def _answer(
     adapted: bool,
 ) -> DomainAnswer:
     assert crops.translations is not None
-    back = crops.turns.mT
+    back, entropy = crops.turns.mT, pose.rotation.entropy().cpu()
     return DomainAnswer(
         split,
         adapted,
@@ -130,7 +134,8 @@ def _answer(
         back @ crops.rotations,
         (back @ crops.translations[..., None])[..., 0],
         pose.covariance.diagonal(dim1=-2, dim2=-1).sqrt().cpu(),
-        pose.rotation.entropy().cpu(),
+        entropy,
         found,
+        predictor.sure(entropy),
         crops.info.symmetries[0],
     )

@@ -177,10 +177,11 @@ def _write_submission(path: Path, answers: Sequence[DomainAnswer]) -> None:
 
 
 def _detection_table(answers: Sequence[DomainAnswer]) -> str:
-    lines = ["| domain | found | mean confidence |", "|---|---|---|"]
+    lines = ["| domain | found by the detector | pose sure | mean confidence |", "|---|---|---|---|"]
     for answer in answers:
         figures = answer.detection_figures()
-        lines.append(f"| {answer.name} | {figures['found']:.1%} | {figures['mean_confidence']:.3f} |")
+        shares = f"{figures['found']:.1%} | {figures['sure']:.1%}"
+        lines.append(f"| {answer.name} | {shares} | {figures['mean_confidence']:.3f} |")
     return "\n".join(lines)
 
 

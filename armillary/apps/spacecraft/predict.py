@@ -113,7 +113,7 @@ def _drawing(frame: torch.Tensor, lens: LensCamera, surface: Mesh, answer: Space
     intrinsics = lens.resized(size[1], size[0]).intrinsics.float()
     whole = FrameView(small, intrinsics, surface, poses, (found.box + 0.5) * scale - 0.5)
     part = zoomed(FrameView(frame, lens.intrinsics.float(), surface, poses), found.box)
-    said = f"object {found.confidence:.0%}" if found.found else f"NO OBJECT ({found.confidence:.0%})"
+    said = f"object {found.confidence:.0%}" if answer.found else f"NO OBJECT ({found.confidence:.0%})"
     deviation = pose.covariance[0].diagonal().sum().sqrt()
     caption = f"{said}; at {', '.join(f'{v:.3f}' for v in translation.tolist())} m, ±{deviation:.3f} m"
     right = "predicted" if truth is None else _errors(predicted, truth)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from armillary.apps.spacecraft.search import surest_box
@@ -25,6 +25,8 @@ from armillary.so3 import matrix_to_quat_wxyz
 
 # Below this probability of an object there is said to be none.
 LEAST_CONFIDENCE = 0.5
+# Part of the nats of a usual frame: where the object is taken out of frames, less is known in nearly all of them.
+LEAST_KNOWN = 0.5
 AT_ONCE = 128
 
 
@@ -50,14 +52,21 @@ class SpacecraftAnswer:
     pose: PoseDistribution
     # What the pose model saw.
     crop: Float[Tensor, "3 size size"]
+    # Whether the rotation's density says enough to be that of an object.
+    sure: bool
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an object: both networks have to say so."""
+        return self.detection.found and self.sure
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `json.dump` takes."""
         (pose,) = self.pose.to_json()
-        found = self.detection.found
+        why = "the rotation is as unsure as that of none" if self.detection.found else "the detector sees none"
         return {
-            "found": found,
-            "note": "" if found else "no object: the pose is that of whatever looks most like it",
+            "found": self.found,
+            "note": "" if self.found else f"no object: {why}; the pose is that of whatever looks most like it",
             "confidence": self.detection.confidence,
             "box": self.detection.box.tolist(),
             "convention": "x_cam = R x_obj + t, OpenCV camera axes (x right, y down, z forward), metres",
@@ -79,6 +88,7 @@ class SpacecraftPredictor:
         turns: answer with the mean over the four quarter turns of each crop.
         points: of the object's surface, metres: the box is searched for with them (search.py); None takes the
             detector's first.
+        usual: mean log density of held-out frames' true rotations, nats: what is known of a usual frame.
     """
 
     detector: BoxRegression | None
@@ -88,6 +98,7 @@ class SpacecraftPredictor:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     turns: bool = True
     points: Float[Tensor, "points 3"] | None = None
+    usual: float = 0.0
 
     def __call__(
         self, image: Float[Tensor, "channels height width"], intrinsics: Float[Tensor, "3 3"]
@@ -101,7 +112,12 @@ class SpacecraftPredictor:
         sample = Sample(image.expand(3, -1, -1), torch.eye(3), None, intrinsics)
         detection = self.detect(sample)
         crops = self._crops_at(sample, detection.box[None])
-        return SpacecraftAnswer(detection, self.poses(crops), self.see(crops)[0])
+        pose = self.poses(crops)
+        return SpacecraftAnswer(detection, pose, self.see(crops)[0], bool(self.sure(pose.rotation.entropy())[0]))
+
+    def sure(self, entropy: Float[Tensor, " views"]) -> Bool[Tensor, " views"]:
+        """Whether densities of such entropies say at least half of what is known of a usual frame."""
+        return -entropy >= LEAST_KNOWN * self.usual
 
     @torch.no_grad()
     def detect(self, sample: Sample) -> Detection:
@@ -223,7 +239,8 @@ def load_spacecraft(
     metadata = read_metadata(folders[1])
     model = SpacecraftPose.from_pretrained(folders[1]).to(device)
     points = load_surface(run).vertices if search else None
-    return SpacecraftPredictor(detector, model, metadata["padding"], metadata["margin"], device, turns, points)
+    usual = -metadata["figures"]["val_rotation_loss"]
+    return SpacecraftPredictor(detector, model, metadata["padding"], metadata["margin"], device, turns, points, usual)
 
 
 def _inside(box: Float[Tensor, "4"], rows: int, columns: int) -> Float[Tensor, "4"]:

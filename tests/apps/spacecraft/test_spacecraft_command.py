@@ -14,12 +14,13 @@ from armillary.apps.film import TimedFrame
 from armillary.apps.plots.outline import FrameView, silhouette, zoomed
 from armillary.apps.spacecraft.domain import answer_domain
 from armillary.apps.spacecraft.observer import known_symmetry, load_observer
-from armillary.apps.spacecraft.predictor import load_spacecraft
+from armillary.apps.spacecraft.predictor import Detection, load_spacecraft
 from armillary.apps.spacecraft.source import load_surface, open_split
 from armillary.data.spacecraft.contour import mask_box
 from armillary.data.spacecraft.scene import SatelliteSettings
 from armillary.data.spacecraft.writer import write_satellite
 from armillary.evaluation.pose import read_submission
+from armillary.models import read_metadata
 from armillary.so3 import SymmetryGroup
 
 TINY = ["--detector.height", "32", "--detector.width", "48", "--detector.channels", "8", "--pose.image-size", "32"]
@@ -86,11 +87,29 @@ def test_adaptation_is_measured_beside(data: Path, run: Path, tmp_path: Path) ->
     assert (tmp_path / "submission-adapted.csv").is_file()
 
 
+def whole_frame(data: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    sample = open_split(data, "lightbox")[0]
+    assert sample.intrinsics is not None
+    return sample.image, sample.intrinsics
+
+
+def test_a_pose_that_says_little_is_of_no_object(data: Path, run: Path) -> None:
+    predictor = load_spacecraft(run)
+    information = -float(predictor(*whole_frame(data)).pose.rotation.entropy()[0])
+    certain = Detection(torch.zeros(4), 1.0)
+    for usual, found in ((1.9 * information, True), (2.1 * information, False)):
+        answer = replace(replace(predictor, usual=usual)(*whole_frame(data)), detection=certain)
+        assert answer.found is found
+        assert ("as unsure as that of none" in answer.to_json()["note"]) is not found
+    assert predictor.usual == -read_metadata(run / "pose" / "model")["figures"]["val_rotation_loss"]
+
+
 def test_a_frame_gets_a_pose_and_a_picture(data: Path, run: Path, tmp_path: Path) -> None:
     frame = data / "lightbox" / "images" / "img000001.jpg"
     assert main(["spacecraft", "predict", str(run), str(frame), "--out", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "img000001.json").read_text())
-    assert record["found"] is (record["confidence"] >= 0.5)
+    answer = load_spacecraft(run)(*whole_frame(data))
+    assert record["found"] is answer.found and answer.detection.found is (record["confidence"] >= 0.5)
     rotation = torch.tensor(record["rotation"])
     assert (rotation @ rotation.T - torch.eye(3)).abs().max() < 1e-5
     assert torch.linalg.eigvalsh(torch.tensor(record["translation_covariance"])).min() > 0

@@ -22,9 +22,8 @@ from armillary.apps.predictor import Predictor, load
 from armillary.apps.render import parse_symmetry
 from armillary.data.atomic import write_atomically
 from armillary.data.evenly import evenly_chosen
-from armillary.data.published import Faults
 from armillary.data.record import write_json
-from armillary.data.spacecraft.label import read_label_list
+from armillary.data.spacecraft.label import read_poses_of
 from armillary.evaluation.film import score_film
 from armillary.so3 import SymmetryGroup, geodesic_distance
 from armillary.tracking import ConstantVelocity, Observation, RotationFilter, Track, track
@@ -106,7 +105,7 @@ def main(arguments: Sequence[str], started: float) -> None:
 
     result = track(observations(), follow)
     record = {"frames_from": str(command.frames), "model": str(command.model), **result.to_json(names)}
-    scores = None
+    scores = {}
     if truth is not None:
         answered = {"single": torch.stack(answers), "filtered": result.filtered, "smoothed": result.rotation}
         scores = score_film(answered, truth, result.time, follow.group)
@@ -117,7 +116,7 @@ def main(arguments: Sequence[str], started: float) -> None:
     write_atomically(command.out / "strip.png", drawings_png(pictures))
     write_json(command.out / "track.json", record)
     print(_summary(result, command.out))
-    for name, score in (scores or {}).items():
+    for name, score in scores.items():
         print(f"{name}: mean error {score.mean_deg:.2f}°, median {score.median_deg:.2f}°, flips {score.flips}")
 
 
@@ -134,11 +133,13 @@ def _observer(command: TrackCommand) -> tuple[Observer, SymmetryGroup | None]:
 
 def _true_rotations(file: Path, names: Sequence[str]) -> Float[Tensor, "frames 3 3"]:
     """Of the frames, in their order; NaN where a frame is missing."""
-    labels = read_label_list(file, Faults(str(file)))
-    places = {name: place for place, name in enumerate(labels.files)}
+    labels = read_poses_of(file, {*names})
+    places = labels.places
     unknown = next((name for name in names if name and name not in places), None)
     if unknown is not None:
-        raise ValueError(f"{file}: expected the pose of each frame, got none of {unknown}; give the film's own labels")
+        raise ValueError(
+            f"{file}: expected the pose of each frame, got no sound one of {unknown}; give the film's own labels"
+        )
     rotations = torch.cat([labels.rotations.double(), torch.full((1, 3, 3), math.nan, dtype=torch.float64)])
     return rotations[[places.get(name, -1) for name in names]]
 

@@ -130,11 +130,10 @@ class SpacecraftPose(HarmonicModel):
         """Rotation and place of the object in each crop, by one pass through the encoder."""
         check_images(images, self.config.image_size)
         features = pool(self.encoder(images).float(), self.config.pooling)
-        *hidden, last = self.regression
-        values = nn.Sequential(*hidden)(features)
+        values = self.regression[:-1](features)
         # In full precision: log-densities reach tens of nats, where bfloat16 is off by tenths.
         with torch.autocast(images.device.type, enabled=False):
-            rotation = self.head(last(values.float()))
+            rotation = self.head(self.regression[-1](values.float()))
         return CropPose(rotation, self.place_head(features))
 
     def losses(

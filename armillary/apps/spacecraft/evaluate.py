@@ -38,7 +38,6 @@ from armillary.evaluation.pose import (
 )
 
 SPLITS = ("validation", "lightbox", "sunlamp")
-THRESHOLDS = {"speedplus": SPEEDPLUS_2021, "spnv2": SPNV2}
 
 DESCRIPTION = """Measure a run on whole frames: detector, virtual camera, pose.
 
@@ -119,8 +118,8 @@ def main(arguments: Sequence[str], started: float) -> None:
     shape = Shape(views.spacecraft.name, surface, views.spacecraft.symmetry)
     model = None if surface_file(command.run) is None else ObjectModel.of_shape(shape)
     tables = {
-        key: _scores(answers, limits, views, model if limits is SPEEDPLUS_2021 else None)
-        for key, limits in THRESHOLDS.items()
+        "speedplus": _scores(answers, SPEEDPLUS_2021, views, model),
+        "spnv2": _scores(answers, SPNV2, views),
     }
     command.out.mkdir(parents=True, exist_ok=True)
     record = {key: scores.to_json() for key, scores in tables.items()}
@@ -156,7 +155,10 @@ NOTE = (
 
 
 def _scores(
-    answers: Sequence[DomainAnswer], limits: KelvinsThresholds, views: SpacecraftPhotos, model: ObjectModel | None
+    answers: Sequence[DomainAnswer],
+    limits: KelvinsThresholds,
+    views: SpacecraftPhotos,
+    model: ObjectModel | None = None,
 ) -> PoseScores:
     """By domain; with a model, BOP's recalls too."""
     names = [answer.name for answer in answers for _ in answer.names]

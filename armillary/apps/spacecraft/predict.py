@@ -25,11 +25,10 @@ from armillary.apps.spacecraft.predictor import SpacecraftAnswer, load_spacecraf
 from armillary.apps.spacecraft.source import CAMERA, load_surface
 from armillary.data.atomic import write_atomically
 from armillary.data.picture import read_grey
-from armillary.data.published import Faults
 from armillary.data.record import write_json
 from armillary.data.shapes import Mesh
 from armillary.data.spacecraft import LensCamera, read_lens_camera
-from armillary.data.spacecraft.label import read_label_list
+from armillary.data.spacecraft.label import read_poses_of
 from armillary.data.spacecraft.speedplus import LISTS
 from armillary.so3 import geodesic_distance
 
@@ -135,9 +134,9 @@ def _truths(files: Sequence[Path]) -> dict[Path, DrawnPose]:
         for part in LISTS:
             if not (domain / f"{part}.json").is_file():
                 continue
-            labels = read_label_list(domain / f"{part}.json", Faults(str(domain)))
+            labels = read_poses_of(domain / f"{part}.json", {file.name for file in files})
             rotations, positions = labels.rotations, torch.from_numpy(labels.position).float()
-            places = {name: place for place, name in enumerate(labels.files)}
+            places = labels.places
             for file in files:
                 place = places.get(file.name)
                 if place is not None and file.resolve().parent.parent == domain:

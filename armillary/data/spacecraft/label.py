@@ -51,6 +51,11 @@ class Labels:
         length = np.linalg.norm(self.quat_wxyz, axis=1, keepdims=True)
         return quat_wxyz_to_matrix(torch.from_numpy(self.quat_wxyz / length)).float()
 
+    @property
+    def places(self) -> dict[str, int]:
+        """Where each picture is in the order."""
+        return {file: place for place, file in enumerate(self.files)}
+
     @classmethod
     def of(cls, rows: list[tuple[str, list[float | int], list[float | int]]]) -> "Labels":
         """From names, quaternions and positions."""
@@ -132,6 +137,12 @@ def sound_labels(labels: Labels, pictures: set[str], faults: Faults) -> Labels:
             faults.add(fault, name)
             sound[place] = False
     return labels[sound]
+
+
+def read_poses_of(path: Path, pictures: set[str]) -> Labels:
+    """Of a JSON list, the labels of these pictures whose pose can be; the others are left out."""
+    faults = Faults(str(path))
+    return sound_labels(read_label_list(path, faults), pictures, faults)
 
 
 def _are_numbers(values: object, count: int) -> bool:

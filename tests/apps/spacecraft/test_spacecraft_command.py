@@ -164,11 +164,13 @@ def test_a_film_with_labels_gets_scores(data: Path, run: Path, tmp_path: Path, c
     scores = json.loads((tmp_path / "track" / "track.json").read_text())["scores"]
     assert {*scores} == {"single", "filtered", "smoothed"} and 0 <= scores["single"]["mean_deg"] <= 180
     assert "smoothed: mean error" in capsys.readouterr().out
-    few = tmp_path / "few.json"
-    few.write_text(json.dumps(json.loads(labels.read_text())[:1]))
-    words = ["track", str(frames), "--model", str(run), "--truth", str(few), "--out", str(tmp_path / "none")]
-    assert main(words) == 2 and not (tmp_path / "none").exists()
-    assert "expected the pose of each frame, got none of img" in capsys.readouterr().err
+    listed, few = json.loads(labels.read_text()), tmp_path / "few.json"
+    unsound = {**listed[1], "q_vbs2tango_true": [0.0, 0.0, 0.0, 0.0]}
+    for entries in (listed[:1], [listed[0], unsound]):
+        few.write_text(json.dumps(entries))
+        words = ["track", str(frames), "--model", str(run), "--truth", str(few), "--out", str(tmp_path / "none")]
+        assert main(words) == 2 and not (tmp_path / "none").exists()
+        assert "expected the pose of each frame, got no sound one of img" in capsys.readouterr().err
 
 
 def test_the_symmetry_of_a_run_is_what_its_data_said(run: Path, tmp_path: Path) -> None:
